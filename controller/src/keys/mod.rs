@@ -1,0 +1,1 @@
+//! The cluster's private keys and its signer.
