@@ -72,7 +72,14 @@ pub enum Outcome {
 }
 
 /// Writes `Ready`, `Reconciling` and `Stalled` for an outcome. Returns whether anything changed that is worth a write.
-pub fn report(conditions: &mut Vec<Condition>, outcome: Outcome, reason: Reason, message: &str, generation: Option<i64>, now: Timestamp) -> bool {
+pub fn report(
+    conditions: &mut Vec<Condition>,
+    outcome: Outcome,
+    reason: Reason,
+    message: &str,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> bool {
     let (ready, abnormal) = match outcome {
         Outcome::Ready => (Status::True, None),
         Outcome::Progressing => (Status::Unknown, Some(RECONCILING)),
@@ -83,7 +90,15 @@ pub fn report(conditions: &mut Vec<Condition>, outcome: Outcome, reason: Reason,
     let mut changed = set(conditions, READY, ready, reason, message, generation, now);
     for type_ in [RECONCILING, STALLED] {
         changed |= if abnormal == Some(type_) {
-            set(conditions, type_, Status::True, reason, message, generation, now)
+            set(
+                conditions,
+                type_,
+                Status::True,
+                reason,
+                message,
+                generation,
+                now,
+            )
         } else {
             remove(conditions, type_)
         };
@@ -93,7 +108,15 @@ pub fn report(conditions: &mut Vec<Condition>, outcome: Outcome, reason: Reason,
 
 /// Writes one condition. `lastTransitionTime` moves only when the status does; `observedGeneration` is written always.
 /// Returns whether anything changed.
-pub fn set(conditions: &mut Vec<Condition>, type_: &str, status: Status, reason: Reason, message: &str, generation: Option<i64>, now: Timestamp) -> bool {
+pub fn set(
+    conditions: &mut Vec<Condition>,
+    type_: &str,
+    status: Status,
+    reason: Reason,
+    message: &str,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> bool {
     let mut next = Condition {
         type_: type_.to_owned(),
         status: status.to_string(),
@@ -102,7 +125,10 @@ pub fn set(conditions: &mut Vec<Condition>, type_: &str, status: Status, reason:
         observed_generation: generation,
         last_transition_time: Time(now),
     };
-    match conditions.iter_mut().find(|condition| condition.type_ == type_) {
+    match conditions
+        .iter_mut()
+        .find(|condition| condition.type_ == type_)
+    {
         None => conditions.push(next),
         Some(present) => {
             if present.status == next.status {
@@ -152,48 +178,145 @@ mod tests {
     }
 
     fn types(conditions: &[Condition]) -> Vec<(&str, &str)> {
-        conditions.iter().map(|condition| (condition.type_.as_str(), condition.status.as_str())).collect()
+        conditions
+            .iter()
+            .map(|condition| (condition.type_.as_str(), condition.status.as_str()))
+            .collect()
     }
 
     #[test]
     fn outcomes_never_contradict_each_other() {
         let mut conditions = Vec::new();
-        report(&mut conditions, Outcome::Progressing, Reason::Progressing, "at work", Some(1), at(1));
-        assert_eq!(types(&conditions), [(READY, "Unknown"), (RECONCILING, "True")]);
-        report(&mut conditions, Outcome::Retrying, Reason::SourceUnavailable, "no route", Some(1), at(2));
-        assert_eq!(types(&conditions), [(READY, "False"), (RECONCILING, "True")]);
-        report(&mut conditions, Outcome::Stalled, Reason::NotBuilt, "spec.wait", Some(1), at(3));
+        report(
+            &mut conditions,
+            Outcome::Progressing,
+            Reason::Progressing,
+            "at work",
+            Some(1),
+            at(1),
+        );
+        assert_eq!(
+            types(&conditions),
+            [(READY, "Unknown"), (RECONCILING, "True")]
+        );
+        report(
+            &mut conditions,
+            Outcome::Retrying,
+            Reason::SourceUnavailable,
+            "no route",
+            Some(1),
+            at(2),
+        );
+        assert_eq!(
+            types(&conditions),
+            [(READY, "False"), (RECONCILING, "True")]
+        );
+        report(
+            &mut conditions,
+            Outcome::Stalled,
+            Reason::NotBuilt,
+            "spec.wait",
+            Some(1),
+            at(3),
+        );
         assert_eq!(types(&conditions), [(READY, "False"), (STALLED, "True")]);
-        report(&mut conditions, Outcome::Suspended, Reason::Suspended, "", Some(1), at(4));
+        report(
+            &mut conditions,
+            Outcome::Suspended,
+            Reason::Suspended,
+            "",
+            Some(1),
+            at(4),
+        );
         assert_eq!(types(&conditions), [(READY, "False")]);
-        report(&mut conditions, Outcome::Ready, Reason::Succeeded, "applied", Some(1), at(5));
+        report(
+            &mut conditions,
+            Outcome::Ready,
+            Reason::Succeeded,
+            "applied",
+            Some(1),
+            at(5),
+        );
         assert_eq!(types(&conditions), [(READY, "True")]);
     }
 
     #[test]
     fn transition_time_moves_only_with_the_status() {
         let mut conditions = Vec::new();
-        assert!(set(&mut conditions, READY, Status::False, Reason::PlanRefused, "a", Some(1), at(10)));
-        assert!(set(&mut conditions, READY, Status::False, Reason::PlanRefused, "b", Some(2), at(20)));
+        assert!(set(
+            &mut conditions,
+            READY,
+            Status::False,
+            Reason::PlanRefused,
+            "a",
+            Some(1),
+            at(10)
+        ));
+        assert!(set(
+            &mut conditions,
+            READY,
+            Status::False,
+            Reason::PlanRefused,
+            "b",
+            Some(2),
+            at(20)
+        ));
         assert_eq!(conditions[0].last_transition_time, Time(at(10)));
         assert_eq!(conditions[0].observed_generation, Some(2));
         assert_eq!(conditions[0].message, "b");
-        assert!(set(&mut conditions, READY, Status::True, Reason::Succeeded, "b", Some(2), at(30)));
+        assert!(set(
+            &mut conditions,
+            READY,
+            Status::True,
+            Reason::Succeeded,
+            "b",
+            Some(2),
+            at(30)
+        ));
         assert_eq!(conditions[0].last_transition_time, Time(at(30)));
     }
 
     #[test]
     fn the_same_again_is_no_change() {
         let mut conditions = Vec::new();
-        assert!(report(&mut conditions, Outcome::Stalled, Reason::NotBuilt, "spec.wait", Some(1), at(1)));
-        assert!(!report(&mut conditions, Outcome::Stalled, Reason::NotBuilt, "spec.wait", Some(1), at(2)));
-        assert!(report(&mut conditions, Outcome::Stalled, Reason::NotBuilt, "spec.wait", Some(2), at(2)));
+        assert!(report(
+            &mut conditions,
+            Outcome::Stalled,
+            Reason::NotBuilt,
+            "spec.wait",
+            Some(1),
+            at(1)
+        ));
+        assert!(!report(
+            &mut conditions,
+            Outcome::Stalled,
+            Reason::NotBuilt,
+            "spec.wait",
+            Some(1),
+            at(2)
+        ));
+        assert!(report(
+            &mut conditions,
+            Outcome::Stalled,
+            Reason::NotBuilt,
+            "spec.wait",
+            Some(2),
+            at(2)
+        ));
     }
 
     #[test]
     fn long_messages_are_cut_at_a_character_and_say_so() {
         let mut conditions = Vec::new();
-        set(&mut conditions, READY, Status::False, Reason::PlanRefused, &"é".repeat(MESSAGE_LIMIT), None, at(1));
+        set(
+            &mut conditions,
+            READY,
+            Status::False,
+            Reason::PlanRefused,
+            &"é".repeat(MESSAGE_LIMIT),
+            None,
+            at(1),
+        );
         let message = &conditions[0].message;
         assert!(message.len() <= MESSAGE_LIMIT, "{}", message.len());
         assert!(message.ends_with(" more bytes)"), "{message}");

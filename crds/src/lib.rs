@@ -15,14 +15,15 @@
 //! refuses it instead of ignoring it.
 
 pub use self::manifest_sync::{
-    CommonMetadata, ComponentPath, DeletionPolicy, Dependency, Drift, DriftIgnore, DriftMode, FailingObject, GitRef, GitSource,
-    HealthCheck, HealthCheckExpr, HistoryEntry, Image, LocalReference, ManifestSync, ManifestSyncSpec, ManifestSyncStatus, Patch,
-    PlaintextPolicy, Render, Source, SourceStatus, Substitution, SubstitutionKind, Summary, SyncResult, Target, UnsealPolicy, Verify,
-    VerifyMode, Window, WindowAction,
+    CommonMetadata, ComponentPath, DeletionPolicy, Dependency, Drift, DriftIgnore, DriftMode,
+    FailingObject, GitRef, GitSource, HealthCheck, HealthCheckExpr, HistoryEntry, Image,
+    LocalReference, ManifestSync, ManifestSyncSpec, ManifestSyncStatus, Patch, PlaintextPolicy,
+    Render, Source, SourceStatus, Substitution, SubstitutionKind, Summary, SyncResult, Target,
+    UnsealPolicy, Verify, VerifyMode, Window, WindowAction,
 };
 pub use self::sealed_secret::{
-    EncryptedEntry, Envelope, FailingEntry, KeyUse, Ownership, OwnershipMode, Rewrap, SealedSecret, SealedSecretSpec,
-    SealedSecretStatus, SecretStatus, Template, TemplateMetadata,
+    EncryptedEntry, Envelope, FailingEntry, KeyUse, Ownership, OwnershipMode, Rewrap, SealedSecret,
+    SealedSecretSpec, SealedSecretStatus, SecretStatus, Template, TemplateMetadata,
 };
 pub use self::sealing_key::{KeyState, SealingKey, SealingKeySpec, SealingKeyStatus, Suite};
 pub use self::yaml::{all, yaml};

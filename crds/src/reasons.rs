@@ -57,6 +57,8 @@ reasons! {
     UnknownKey,
     /// The values do not open with the key that they name.
     CannotBeUnsealed,
+    /// Values are sealed to a classical (X25519) key, and the controller's `minimumSuite` is hybrid.
+    ClassicalKey,
 
     // Writing Secrets.
 

@@ -37,7 +37,7 @@ use crate::schema::{SECRET_TYPE, is_default};
         name = "Keys",
         type_ = "string",
         json_path = ".status.keys[*].id",
-        description = "Short ids of the cluster keys that opened it"
+        description = "Short id of the newest cluster key that opened it"
     ),
     printcolumn(
         name = "Entries",
@@ -45,7 +45,11 @@ use crate::schema::{SECRET_TYPE, is_default};
         json_path = ".status.entries",
         description = "Number of sealed values"
     ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SealedSecretSpec {
@@ -53,11 +57,13 @@ pub struct SealedSecretSpec {
     /// At most 64. Entries whose token begins with `wx1:self:` bring their own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
+    #[x_kube(validation = ("self.all(id, id.matches('^[a-z2-7]{8}$'))", "an envelope id is 8 characters of a-z and 2-7"))]
     pub envelopes: BTreeMap<String, Envelope>,
 
     /// The sealed values by Secret key. At most 1024.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 1024))]
+    #[x_kube(validation = ("self.all(key, key.matches('^[-._a-zA-Z0-9]{1,253}$'))", "a Secret key is 1 to 253 of A-Z a-z 0-9 . _ -"))]
     pub encrypted_data: BTreeMap<String, EncryptedEntry>,
 
     /// What the Secret looks like apart from the sealed values.
@@ -98,10 +104,14 @@ pub struct Envelope {
 }
 
 /// One sealed value.
+// The rule stands on the object and is no pattern: the API server repeats a text that breaks its own rule or pattern, and a
+// text that is not a token may be a plaintext that someone pasted here.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("self.value.startsWith('wx1:')", "value is not sealed: it begins with wx1:, as `waxwing seal` prints it"))]
 pub struct EncryptedEntry {
     /// The token: `wx1:<envelope id>:<sealed value>` or `wx1:self:<envelope and sealed value>`.
+    #[schemars(length(max = 1_500_000))]
     pub value: String,
 }
 
@@ -165,7 +175,9 @@ pub struct Ownership {
 }
 
 /// Whose Secret it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum OwnershipMode {
     /// Made by the controller, and deleted when its `SealedSecret` is gone.
     #[default]
@@ -189,7 +201,7 @@ pub struct SealedSecretStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// The cluster keys that opened the values, and how many each.
+    /// The cluster keys that opened the values, and how many each; newest key first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
     pub keys: Vec<KeyUse>,
@@ -275,8 +287,16 @@ impl SealedSecret {
             name: metadata.name.clone().unwrap_or_default(),
             secret_type: spec.template.type_.clone(),
             template_data: spec.template.data.clone(),
-            envelopes: spec.envelopes.iter().map(|(id, envelope)| (id.clone(), envelope.into())).collect(),
-            entries: spec.encrypted_data.iter().map(|(key, entry)| (key.clone(), entry.value.clone())).collect(),
+            envelopes: spec
+                .envelopes
+                .iter()
+                .map(|(id, envelope)| (id.clone(), envelope.into()))
+                .collect(),
+            entries: spec
+                .encrypted_data
+                .iter()
+                .map(|(key, entry)| (key.clone(), entry.value.clone()))
+                .collect(),
         }
     }
 }

@@ -34,7 +34,11 @@ use serde::{Deserialize, Serialize};
         json_path = ".status.entries",
         description = "Values in this cluster that depend on this key"
     ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SealingKeySpec {
@@ -67,7 +71,9 @@ pub struct SealingKeySpec {
 }
 
 /// The key encapsulation of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Suite {
     /// MLKEM768-X25519, key strings `age1pq1…`.
     XWing,
@@ -85,7 +91,9 @@ impl From<sealing::Suite> for Suite {
 }
 
 /// What a key is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum KeyState {
     /// Seals and opens; exactly one.
     Active,

@@ -1,8 +1,12 @@
 //! [`ManifestSync`]: a directory of a Git repository, kept true in the cluster.
 
 pub use self::source::{GitRef, GitSource, LocalReference, Source, Verify, VerifyMode};
-pub use self::status::{FailingObject, HistoryEntry, ManifestSyncStatus, SourceStatus, Summary, SyncResult};
-pub use self::transform::{CommonMetadata, ComponentPath, Image, Patch, Substitution, SubstitutionKind, Target};
+pub use self::status::{
+    FailingObject, HistoryEntry, ManifestSyncStatus, SourceStatus, Summary, SyncResult,
+};
+pub use self::transform::{
+    CommonMetadata, ComponentPath, Image, Patch, Substitution, SubstitutionKind, Target,
+};
 
 use std::collections::BTreeMap;
 
@@ -62,7 +66,11 @@ mod transform;
         json_path = ".status.summary.drifted",
         description = "Number of objects that differ from it"
     ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestSyncSpec {
@@ -82,7 +90,7 @@ pub struct ManifestSyncSpec {
 
     /// How often the remote is asked for the ref, jittered. At least 1s.
     #[serde(default = "default_interval")]
-    #[schemars(length(max = 32), regex(pattern = DURATION))]
+    #[schemars(length(max = 32), regex(pattern = DURATION), extend("default" = "1m"))]
     #[x_kube(validation = ("duration(self) >= duration('1s')", "interval is at least 1s"))]
     pub interval: Duration,
 
@@ -213,7 +221,9 @@ pub struct ManifestSyncSpec {
 }
 
 /// How a directory becomes objects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Render {
     /// Kustomize when a kustomization file is there, else plain.
     #[default]
@@ -225,7 +235,9 @@ pub enum Render {
 }
 
 /// What happens to the objects of a deleted `ManifestSync`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum DeletionPolicy {
     /// As `prune` says.
     #[default]
@@ -239,7 +251,9 @@ pub enum DeletionPolicy {
 }
 
 /// What happens when a `SealedSecret` of a revision does not open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum UnsealPolicy {
     /// Nothing of the revision is written.
     #[default]
@@ -249,7 +263,9 @@ pub enum UnsealPolicy {
 }
 
 /// What happens when a revision holds a plain Secret with data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum PlaintextPolicy {
     /// Nothing of the revision is written.
     #[default]
@@ -274,7 +290,9 @@ pub struct Drift {
 }
 
 /// What happens to objects that were changed by hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum DriftMode {
     /// They are corrected.
     Correct,
@@ -368,7 +386,9 @@ pub struct Window {
 }
 
 /// What a [`Window`] does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum WindowAction {
     /// Syncing is allowed only inside.
     Allow,

@@ -11,21 +11,47 @@ impl ManifestSyncSpec {
     pub fn not_built_yet(&self) -> Vec<String> {
         let git = &self.source.git;
         let asks = |switch: Option<bool>| switch == Some(true);
-        let has_drift_mode = self.drift.as_ref().is_some_and(|drift| drift.mode.is_some());
-        let has_drift_ignore = self.drift.as_ref().is_some_and(|drift| !drift.ignore.is_empty());
+        let has_drift_mode = self
+            .drift
+            .as_ref()
+            .is_some_and(|drift| drift.mode.is_some());
+        let has_drift_ignore = self
+            .drift
+            .as_ref()
+            .is_some_and(|drift| !drift.ignore.is_empty());
         let fields = [
             ("spec.source.git.url: ssh", git.is_ssh()),
-            ("spec.source.git.ref.semver", git.reference.as_ref().is_some_and(|reference| reference.semver.is_some())),
-            ("spec.source.git.proxySecretRef", git.proxy_secret_ref.is_some()),
+            (
+                "spec.source.git.ref.semver",
+                git.reference
+                    .as_ref()
+                    .is_some_and(|reference| reference.semver.is_some()),
+            ),
+            (
+                "spec.source.git.proxySecretRef",
+                git.proxy_secret_ref.is_some(),
+            ),
             ("spec.source.git.submodules", asks(git.submodules)),
             ("spec.source.git.verify", git.verify.is_some()),
             ("spec.render: Kustomize", self.render == Render::Kustomize),
-            ("spec.deletionPolicy: WaitForTermination", self.deletion_policy == DeletionPolicy::WaitForTermination),
+            (
+                "spec.deletionPolicy: WaitForTermination",
+                self.deletion_policy == DeletionPolicy::WaitForTermination,
+            ),
             ("spec.drift.mode", has_drift_mode),
             ("spec.drift.ignore", has_drift_ignore),
-            ("spec.unsealPolicy: Isolate", self.unseal_policy == UnsealPolicy::Isolate),
-            ("spec.plaintextSecrets: Warn", self.plaintext_secrets == PlaintextPolicy::Warn),
-            ("spec.plaintextSecrets: Allow", self.plaintext_secrets == PlaintextPolicy::Allow),
+            (
+                "spec.unsealPolicy: Isolate",
+                self.unseal_policy == UnsealPolicy::Isolate,
+            ),
+            (
+                "spec.plaintextSecrets: Warn",
+                self.plaintext_secrets == PlaintextPolicy::Warn,
+            ),
+            (
+                "spec.plaintextSecrets: Allow",
+                self.plaintext_secrets == PlaintextPolicy::Allow,
+            ),
             ("spec.targetNamespace", self.target_namespace.is_some()),
             ("spec.namePrefix", self.name_prefix.is_some()),
             ("spec.nameSuffix", self.name_suffix.is_some()),
@@ -43,7 +69,11 @@ impl ManifestSyncSpec {
             ("spec.force", asks(self.force)),
             ("spec.windows", !self.windows.is_empty()),
         ];
-        fields.into_iter().filter(|(_, set)| *set).map(|(path, _)| path.to_owned()).collect()
+        fields
+            .into_iter()
+            .filter(|(_, set)| *set)
+            .map(|(path, _)| path.to_owned())
+            .collect()
     }
 }
 
@@ -51,7 +81,8 @@ impl super::GitSource {
     /// Whether the URL asks for SSH: `ssh://…`, or the short form `git@host:path`.
     #[must_use]
     pub fn is_ssh(&self) -> bool {
-        self.url.starts_with("ssh://") || (!self.url.contains("://") && self.url.contains('@') && self.url.contains(':'))
+        self.url.starts_with("ssh://")
+            || (!self.url.contains("://") && self.url.contains('@') && self.url.contains(':'))
     }
 
     /// Whether the URL is a directory of the controller's own file system, `file://…`.

@@ -14,17 +14,18 @@ pub struct Source {
     pub git: GitSource,
 }
 
-/// A Git repository, and what of it is synced.
+/// A Git repository, and which commit of it.
+// The rules for `url` stand on the object: the API server repeats a text that breaks its own rule, and this one may hold a password.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = ("self.url.matches('^(https|ssh|file)://') || self.url.matches('^[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:')", "url begins with https://, ssh:// or file://, or has the form git@host:path"),
+    validation = ("!self.url.matches('^https://[^/]*@')", "credentials belong into the Secret that secretRef names, not into url")
+)]
 pub struct GitSource {
     /// Its URL, `https://…`. `ssh://…` and `git@host:path` are not built yet; `file://…` works only where the controller's
     /// configuration allows it. Credentials belong into `secretRef`.
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(
-        validation = (r"self.matches('^(https|ssh|file)://') || self.matches('^[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:')", "url begins with https://, ssh:// or file://, or has the form git@host:path"),
-        validation = (r"!self.matches('^https://[^/]*@')", "credentials belong into the Secret that secretRef names, not into url")
-    )]
     pub url: String,
 
     /// Which commit: at most one of its fields. The remote's default branch when unset.
@@ -103,7 +104,9 @@ pub struct Verify {
 }
 
 /// What must be signed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum VerifyMode {
     /// The commit.
     #[default]

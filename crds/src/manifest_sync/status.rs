@@ -123,7 +123,9 @@ pub struct HistoryEntry {
 }
 
 /// What came of a pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum SyncResult {
     /// The cluster is what the revision says.
     Succeeded,

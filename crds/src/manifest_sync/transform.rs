@@ -94,7 +94,9 @@ pub struct Substitution {
 }
 
 /// Kind of object that holds values for `${VAR}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum SubstitutionKind {
     /// A `ConfigMap`.
     ConfigMap,
