@@ -1,4 +1,0 @@
-//! x
-fn main() {
-    print!("{}", crds::yaml());
-}
