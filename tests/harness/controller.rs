@@ -60,7 +60,7 @@ impl Installation {
         let deploy = workspace().join("deploy");
         let deploy = deploy.to_str().context("the source tree's path is UTF-8")?;
         cluster
-            .kubectl(&["apply", "--server-side", "--kustomize", deploy])
+            .kubectl(&["apply", "--kustomize", deploy])
             .await?
             .ok()?;
         let deployments: Api<Deployment> = Api::namespaced(cluster.client(), NAMESPACE);

@@ -170,37 +170,42 @@ impl World {
 
     /// The manifest of a plain Secret in the scenario's namespace, as a person would write it before sealing.
     pub fn secret(&self, name: &str, data: &[(&str, &str)]) -> String {
-        let data: serde_json::Map<_, _> = data
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), json!(value)))
-            .collect();
-        self.object(
-            "v1",
-            "Secret",
-            name,
-            json!({"type": "Opaque", "stringData": data}),
-        )
-        .to_string()
+        let entries: String = data.iter().map(|(key, value)| format!("  {key}: \"{value}\"\n")).collect();
+        format!("{}type: Opaque\nstringData:\n{entries}", self.head("v1", "Secret", name))
     }
 
-    /// The manifest of a `ConfigMap` in the scenario's namespace.
-    pub fn config_map(&self, name: &str, data: Value) -> String {
-        self.object("v1", "ConfigMap", name, json!({ "data": data }))
-            .to_string()
+    /// The manifest of a `ConfigMap` with one entry.
+    pub fn config_map(&self, name: &str, key: &str, value: &str) -> String {
+        format!("{}data:\n  {key}: \"{value}\"\n", self.head("v1", "ConfigMap", name))
     }
 
     /// The manifest of a Deployment that takes its environment from a Secret.
     pub fn deployment(&self, name: &str, secret: &str) -> String {
-        let labels = json!({"app": name});
-        let container = json!({"name": "app", "image": "registry.example/app:1",
-                               "envFrom": [{"secretRef": {"name": secret}}]});
-        let spec = json!({
-            "replicas": 1,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        });
-        self.object("apps/v1", "Deployment", name, json!({ "spec": spec }))
-            .to_string()
+        let head = self.head("apps/v1", "Deployment", name);
+        format!(
+            "{head}spec:
+  replicas: 1
+  selector:
+    matchLabels:
+      app: {name}
+  template:
+    metadata:
+      labels:
+        app: {name}
+    spec:
+      containers:
+        - name: app
+          image: registry.example/app:1
+          envFrom:
+            - secretRef:
+                name: {secret}
+"
+        )
+    }
+
+    fn head(&self, api_version: &str, kind: &str, name: &str) -> String {
+        let namespace = &self.namespace;
+        format!("apiVersion: {api_version}\nkind: {kind}\nmetadata:\n  name: {name}\n  namespace: {namespace}\n")
     }
 
     // Sealing.

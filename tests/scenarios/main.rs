@@ -10,6 +10,11 @@ use libtest_mimic::{Arguments, Trial};
 use tests::{RUNTIME, janitor, plane, world::World};
 
 mod harness;
+mod install;
+mod life;
+mod sync;
+mod tenants;
+mod unseal;
 
 /// Scenarios mostly wait. More at a time than this and two cores make them wait for each other.
 const AT_A_TIME: usize = 4;
@@ -21,7 +26,15 @@ fn main() -> ExitCode {
         eprintln!("{error:#}");
         return ExitCode::FAILURE;
     }
-    let trials = [harness::scenarios()].into_iter().flatten().collect();
+    let trials = [
+        harness::scenarios(),
+        install::scenarios(),
+        sync::scenarios(),
+        unseal::scenarios(),
+        tenants::scenarios(),
+        life::scenarios(),
+    ];
+    let trials = trials.into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     janitor::clean_up();
     conclusion.exit_code()
