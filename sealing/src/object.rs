@@ -1,14 +1,29 @@
-//! The object.
-use std::collections::BTreeMap;
-use zeroize::Zeroizing;
-use crate::{Identity, KeyId, Label, Place, Recipient, Refusals, Scope, SealError, SealedAt};
+//! The object: a SealedSecret from its text to its opened values.
+//!
+//! [`SealedText`] (as it lies in YAML) → [`Sealed::parse`] (limits, grammar, template) →
+//! [`Sealed::check_place`] → [`Sealed::open`] → [`Opened`] (values with their authenticated context).
 
-/// The text of a SealedSecret, no grammar checked yet.
+mod open;
+mod opened;
+mod parse;
+mod run;
+
+use std::collections::BTreeMap;
+
+pub use opened::{DataValue, Opened, OpenedValue};
+pub use run::RunInfo;
+
+use crate::entry::SealedEntry;
+use crate::object::run::Run;
+use crate::place::Place;
+use crate::template::Template;
+
+/// The text of a SealedSecret as it lies in YAML, no grammar checked yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SealedText {
-    /// `metadata.namespace`.
+    /// `metadata.namespace`; empty when there is none.
     pub namespace: String,
-    /// `metadata.name`.
+    /// `metadata.name`; empty when there is none.
     pub name: String,
     /// `spec.template.type`.
     pub secret_type: Option<String>,
@@ -16,93 +31,61 @@ pub struct SealedText {
     pub template_data: BTreeMap<String, String>,
     /// `spec.envelopes`.
     pub envelopes: BTreeMap<String, EnvelopeText>,
-    /// `spec.encryptedData.*.value`.
+    /// `spec.encryptedData`: the `value` of each entry.
     pub entries: BTreeMap<String, String>,
 }
-/// The text of one envelope.
+
+/// The text of one envelope as it lies in YAML.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnvelopeText {
-    /// `binding`.
+    /// `binding`: the claimed scope and place.
     pub binding: String,
     /// `sealedAt`.
     pub sealed_at: String,
-    /// `templateBound`.
+    /// `templateBound`; false when absent.
     pub template_bound: bool,
-    /// `commitment`.
+    /// `commitment`: 43 characters.
     pub commitment: String,
-    /// `recipients`.
+    /// `recipients`: `label.short-key-id` to wrap.
     pub recipients: BTreeMap<String, String>,
 }
-/// A SealedSecret whose grammar stands.
+
+/// A SealedSecret whose counts, grammar and template stand. Holds nothing secret.
 #[derive(Clone, Debug)]
-pub struct Sealed(());
+pub struct Sealed {
+    place: Place,
+    template: Template,
+    /// The digest of the object's own template text.
+    template_digest: [u8; 32],
+    /// Envelopes, sorted by id, then tokens that stand alone, sorted by entry key.
+    runs: Vec<Run>,
+    /// Sorted by key.
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    key: String,
+    /// Index into the object's runs.
+    run: usize,
+    sealed: SealedEntry,
+}
+
 impl Sealed {
-    /// Checks limits, grammar and the template.
-    pub fn parse(_text: &SealedText) -> Result<Self, Refusals> { unimplemented!() }
-    /// Compares every claim with the object's own place.
-    pub fn check_place(&self) -> Result<(), Refusals> { unimplemented!() }
-    /// Opens with keys, newest first.
-    pub fn open(&self, _keys: &[&Identity]) -> Result<Opened, Refusals> { unimplemented!() }
-    /// What can be told without a key.
-    pub fn runs(&self) -> Vec<RunInfo> { unimplemented!() }
-}
-/// One envelope or self-contained token, as can be told without a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunInfo {
-    /// The envelope's id.
-    pub id: Option<String>,
-    /// Claimed scope.
-    pub scope: Scope,
-    /// Claimed namespace.
-    pub namespace: String,
-    /// Claimed name.
-    pub name: String,
-    /// Claimed type.
-    pub secret_type: String,
-    /// Claimed time.
-    pub sealed_at: SealedAt,
-    /// Whether the template's text is bound.
-    pub template_bound: bool,
-    /// Label, short key id, key id.
-    pub recipients: Vec<(Option<Label>, String, Option<KeyId>)>,
-    /// Entry keys that use it.
-    pub entries: Vec<String>,
-    /// Those of them that templates may use.
-    pub templatable: Vec<String>,
-    /// The commitment's text.
-    pub commitment: String,
-}
-/// An opened object with its authenticated context.
-pub struct Opened { place: Place, values: Vec<OpenedValue> }
-impl Opened {
-    /// The entries, sorted by key.
-    pub fn values(&self) -> impl Iterator<Item = &OpenedValue> { self.values.iter() }
-    /// One entry.
-    pub fn get(&self, key: &str) -> Option<&OpenedValue> { self.values.iter().find(|v| v.key == key) }
-    /// Where it was sealed for.
-    pub fn place(&self) -> &Place { &self.place }
-    /// Entries opened per key.
-    pub fn keys_used(&self) -> BTreeMap<KeyId, usize> { unimplemented!() }
-    /// The data of the Secret: entries and rendered template, sorted by key.
-    pub fn data(&self) -> Result<Vec<(String, DataValue)>, Refusals> { unimplemented!() }
-    /// Wraps the data key of an envelope to others.
-    pub fn rewrap(&self, _envelope: &str, _to: &[(Label, Recipient)]) -> Result<BTreeMap<String, String>, SealError> { unimplemented!() }
-}
-/// One opened entry.
-pub struct OpenedValue { key: String, value: Zeroizing<Vec<u8>>, templatable: bool, key_id: KeyId }
-impl OpenedValue {
-    /// Its key.
-    pub fn key(&self) -> &str { &self.key }
-    /// Its bytes.
-    pub fn expose(&self) -> &[u8] { &self.value }
-    /// Whether templates may use it.
-    pub fn templatable(&self) -> bool { self.templatable }
-    /// The key that opened it.
-    pub fn key_id(&self) -> &KeyId { &self.key_id }
-}
-/// One value of the Secret's data.
-pub struct DataValue(Zeroizing<Vec<u8>>);
-impl DataValue {
-    /// Its bytes.
-    pub fn expose(&self) -> &[u8] { &self.0 }
+    /// Every envelope and every token that stands alone, as can be told without a key.
+    pub fn runs(&self) -> Vec<RunInfo> {
+        self.runs
+            .iter()
+            .enumerate()
+            .map(|(i, run)| {
+                let entries = self.entries.iter().filter(|entry| entry.run == i);
+                run.info(entries.map(|entry| (entry.key.as_str(), entry.sealed.templatable())))
+            })
+            .collect()
+    }
+
+    /// The object's own place.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
 }
