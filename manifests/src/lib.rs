@@ -13,10 +13,12 @@
 //! It refuses what it cannot read exactly: duplicate keys, UTF-16, broken UTF-8, documents over a limit. See `docs/manifests.md` for
 //! where this is stricter than `kubectl`, on purpose.
 
+pub mod annotations;
 pub mod duplicates;
 pub mod limits;
 pub mod location;
 pub mod object;
+mod outline;
 pub mod plaintext;
 pub mod problem;
 pub mod read;
@@ -29,7 +31,7 @@ pub use duplicates::duplicates;
 pub use limits::Limits;
 pub use location::Location;
 pub use object::{Object, ObjectId};
-pub use plaintext::{PlaintextSecret, plaintext_secret};
+pub use plaintext::{PlaintextKey, PlaintextSecret, plaintext_secret};
 pub use problem::Problem;
 pub use read::{Document, Incomplete, ReadError, Reason, documents, read};
 pub use render::render_plain;

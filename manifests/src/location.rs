@@ -17,7 +17,12 @@ pub struct Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, column, document } = self;
+        let Self {
+            file,
+            line,
+            column,
+            document,
+        } = self;
         write!(f, "{file}:{line}:{column} (document {document})")
     }
 }

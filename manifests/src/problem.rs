@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Location, ObjectId, ReadError};
+use crate::{Location, ObjectId, ReadError, TreeError};
 
 /// One reason why a tree cannot be rendered. Rendering reports all of them at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,15 @@ pub enum Problem {
     },
     /// An annotation that asks for something that is not built yet. It is never ignored.
     AnnotationNotBuilt {
+        /// The object that carries it.
+        object: ObjectId,
+        /// The annotation's key.
+        key: String,
+        /// Where it stands.
+        location: Location,
+    },
+    /// An annotation under the product's own prefix that nothing knows: most likely mistyped.
+    AnnotationUnknown {
         /// The object that carries it.
         object: ObjectId,
         /// The annotation's key.
@@ -40,6 +49,15 @@ pub enum Problem {
         /// What it is, such as `a symbolic link`.
         what: &'static str,
     },
+    /// What was asked for as a directory is something else.
+    NotADirectory {
+        /// Its path.
+        file: String,
+        /// What it is, such as `a file`.
+        what: &'static str,
+    },
+    /// A directory's path that no tree may hold.
+    Path(TreeError),
     /// The directory does not exist in the tree.
     NoDirectory {
         /// The directory as asked for.
@@ -61,8 +79,16 @@ impl Problem {
     pub fn file(&self) -> &str {
         match self {
             Self::Read(error) => &error.location.file,
-            Self::AnnotationNotBuilt { location, .. } | Self::Duplicate { second: location, .. } => &location.file,
-            Self::Kustomization { file } | Self::NotAFile { file, .. } | Self::Limit { file, .. } => file,
+            Self::AnnotationNotBuilt { location, .. }
+            | Self::AnnotationUnknown { location, .. }
+            | Self::Duplicate {
+                second: location, ..
+            } => &location.file,
+            Self::Kustomization { file }
+            | Self::NotAFile { file, .. }
+            | Self::NotADirectory { file, .. }
+            | Self::Limit { file, .. } => file,
+            Self::Path(error) => &error.path,
             Self::NoDirectory { directory } => directory,
         }
     }
@@ -70,7 +96,9 @@ impl Problem {
     /// The object that has the problem, when it is one object's.
     pub fn object(&self) -> Option<&ObjectId> {
         match self {
-            Self::AnnotationNotBuilt { object, .. } | Self::Duplicate { object, .. } => Some(object),
+            Self::AnnotationNotBuilt { object, .. }
+            | Self::AnnotationUnknown { object, .. }
+            | Self::Duplicate { object, .. } => Some(object),
             _ => None,
         }
     }
@@ -87,22 +115,57 @@ impl fmt::Display for Problem {
                 "{file}: rendering a kustomization is not built yet; point the path at a directory of plain manifests, or commit the output of \
                  `kustomize build` and remove this file from it"
             ),
-            Self::AnnotationNotBuilt { object, key, location } => write!(
+            Self::AnnotationNotBuilt {
+                object,
+                key,
+                location,
+            } => write!(
                 f,
                 "{location}: {object}: annotation {key} asks for something that is not built yet; remove the annotation (it is refused rather \
                  than ignored)"
             ),
-            Self::Duplicate { object, first, second } => {
-                write!(f, "{second}: {object} stands already at {first}; remove one of the two")
+            Self::AnnotationUnknown {
+                object,
+                key,
+                location,
+            } => {
+                write!(
+                    f,
+                    "{location}: {object}: there is no annotation {key}; correct its spelling or remove it"
+                )
+            }
+            Self::Duplicate {
+                object,
+                first,
+                second,
+            } => {
+                write!(
+                    f,
+                    "{second}: {object} stands already at {first}; remove one of the two"
+                )
             }
             Self::NotAFile { file, what } => {
-                write!(f, "{file}: is {what}, which is never followed; commit the manifest itself in its place")
+                write!(
+                    f,
+                    "{file}: is {what}, which is never followed; commit the manifest itself in its place"
+                )
             }
+            Self::NotADirectory { file, what } => write!(
+                f,
+                "{file}: is {what}, not a directory; point the path at the directory"
+            ),
+            Self::Path(error) => write!(f, "{error}; correct the path"),
             Self::NoDirectory { directory } => {
-                write!(f, "{directory}: there is no such directory in this revision; correct the path")
+                write!(
+                    f,
+                    "{directory}: there is no such directory in this revision; correct the path"
+                )
             }
             Self::Limit { file, what, limit } => {
-                write!(f, "{file}: more than {limit} {what}; split the tree over several paths")
+                write!(
+                    f,
+                    "{file}: more than {limit} {what}; point the path at a smaller part of the tree"
+                )
             }
         }
     }

@@ -1,5 +1,9 @@
 //! Finding plaintext. Structural: what Kubernetes would read is judged, not lines. A finding names keys and places, never a value.
+//!
+//! One file per rule; `value` says for all of them what counts as a value.
 
-pub mod secret;
+mod last_applied;
+mod secret;
+mod value;
 
 pub use secret::{PlaintextKey, PlaintextSecret, plaintext_secret};
