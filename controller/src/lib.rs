@@ -13,5 +13,14 @@
 //! cluster (`unseal::judge`, `unseal::ownership`, `unseal::drift`, `sync::plan`, …); what talks
 //! to the API server is a thin shell around it.
 
+mod secret_body;
+
+pub mod config;
+pub mod http;
 pub mod keys;
+pub mod metrics;
+pub mod process;
+pub mod run;
+pub mod sync;
+pub mod telemetry;
 pub mod unseal;

@@ -1,0 +1,156 @@
+//! Wires everything together and runs it until told to stop.
+//!
+//! Order of the start: probes answer at once; the keys are read (or made); the Secrets that exist
+//! are listed; then SealedSecrets and ManifestSyncs are looked at, and the controller is ready.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use kube::{Client, Config};
+use prometheus_client::registry::Registry;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{MinimumSuite, Settings},
+    http::{self, Readiness},
+    keys::{self, SharedKeyring, run::KeysContext},
+    metrics::Metrics,
+    sync::source::{GitSource, SourceLimits},
+    unseal::{self, Policy, Unsealer, UnsealerSetup},
+};
+
+/// What is in flight gets this long to end after a signal; Kubernetes grants 30 s.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Runs the controller until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start: no cluster configuration, the listen address is taken; or when a part of
+/// it ends that should not.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let readiness = Readiness::not_yet("reading the keys");
+    let shutdown = CancellationToken::new();
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("--listen {}", settings.listen))?;
+    tracing::info!(address = %listener.local_addr()?, "serving /livez, /readyz and /metrics");
+
+    let config = Config::infer().await.context(
+        "no cluster: run inside one, or point KUBECONFIG at a kubeconfig",
+    )?;
+    let client = Client::try_from(config).context("connecting to the cluster")?;
+
+    let mut parts = JoinSet::new();
+    parts.spawn({
+        let (readiness, shutdown) = (readiness.clone(), shutdown.clone());
+        async move { http::serve(listener, Arc::new(registry), readiness, shutdown).await.context("serving HTTP") }
+    });
+    parts.spawn(work(settings, client, metrics, readiness.clone(), shutdown.clone()));
+
+    let outcome = tokio::select! {
+        stopped = stop_signal() => stopped,
+        ended = parts.join_next() => ended_early(ended),
+    };
+    readiness.unready("shutting down");
+    shutdown.cancel();
+    let drained = tokio::time::timeout(GRACE, async {
+        while let Some(part) = parts.join_next().await {
+            part??;
+        }
+        anyhow::Ok(())
+    });
+    match drained.await {
+        Ok(drained) => outcome.and(drained),
+        Err(_late) => {
+            tracing::warn!("some work did not end within {GRACE:?}; the next start continues it");
+            outcome
+        }
+    }
+}
+
+async fn work(
+    settings: Settings,
+    client: Client,
+    metrics: Metrics,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let configuration = &settings.configuration;
+    let keyring = SharedKeyring::new();
+    let mut parts: JoinSet<()> = JoinSet::new();
+
+    let (keys_read, keys_are_read) = oneshot::channel();
+    let keys = KeysContext {
+        client: client.clone(),
+        namespace: settings.namespace.clone(),
+        cluster_name: configuration.cluster_name.clone(),
+        keyring: keyring.clone(),
+    };
+    let stop = shutdown.clone();
+    parts.spawn(async move { keys::run::run(keys, move || keys_read.send(()).unwrap_or_default(), stop).await });
+    if keys_are_read.await.is_err() {
+        return finish(parts, &shutdown).await;
+    }
+
+    readiness.unready("listing the Secrets");
+    let unsealer = Unsealer::new(UnsealerSetup {
+        client: client.clone(),
+        keyring,
+        policy: Policy {
+            own_namespace: settings.namespace.clone(),
+            allow_token_types: configuration.allow_token_types,
+            allow_replicator_annotations: configuration.allow_replicator_annotations,
+            allow_classical: configuration.minimum_suite == MinimumSuite::Classical,
+        },
+        metrics: metrics.clone(),
+    });
+    let (listed, are_listed) = oneshot::channel();
+    let (watching, stop) = (unsealer.clone(), shutdown.clone());
+    parts.spawn(async move { unseal::run(watching, move || listed.send(()).unwrap_or_default(), stop).await });
+    if are_listed.await.is_err() {
+        return finish(parts, &shutdown).await;
+    }
+
+    let source = GitSource::new(&settings.cache_dir, SourceLimits::default(), configuration.allow_file_sources)
+        .with_context(|| format!("--cache-dir {}", settings.cache_dir.display()))?;
+    let _ = source;
+    readiness.ready();
+    tracing::info!("ready");
+    finish(parts, &shutdown).await
+}
+
+/// Waits for the parts to end. One that ends, or panics, before it was told to ends the process:
+/// a controller that only half works would look healthy.
+async fn finish(mut parts: JoinSet<()>, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    while let Some(ended) = parts.join_next().await {
+        ended.context("a part of the controller failed")?;
+        anyhow::ensure!(shutdown.is_cancelled(), "a part of the controller ended by itself");
+    }
+    Ok(())
+}
+
+fn ended_early(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) -> anyhow::Result<()> {
+    match ended {
+        Some(ended) => ended.context("a part of the controller failed")?,
+        None => Ok(()),
+    }
+}
+
+async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("installing the SIGTERM handler")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("installing the SIGINT handler")?;
+    let which = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!(signal = which, "stopping");
+    Ok(())
+}
