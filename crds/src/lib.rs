@@ -13,6 +13,10 @@
 //! The API's shape is complete from the start. A field whose function does not exist yet has no default, and
 //! [`ManifestSyncSpec::not_built_yet`] and [`SealedSecretSpec::not_built_yet`] name it, so that the controller
 //! refuses it instead of ignoring it.
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "each printer column names its own type; the lint reads them as one list"
+)]
 
 pub use self::manifest_sync::{
     CommonMetadata, ComponentPath, DeletionPolicy, Dependency, Drift, DriftIgnore, DriftMode,

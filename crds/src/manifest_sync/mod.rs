@@ -289,7 +289,7 @@ pub struct Drift {
     pub ignore: Vec<DriftIgnore>,
 }
 
-/// What happens to objects that were changed by hand.
+/// Not built yet: what happens to objects that were changed by hand.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
