@@ -21,13 +21,14 @@ pub fn all() -> Vec<CustomResourceDefinition> {
 
 /// [`all`] as one YAML stream, ready for `kubectl apply --server-side -f -`.
 #[must_use]
+#[expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a definition is maps with string keys all the way down, which YAML can always write"
+)]
 pub fn yaml() -> String {
     let mut text = HEADER.to_owned();
     for definition in all() {
-        #[expect(
-            clippy::expect_used,
-            reason = "a definition is maps with string keys all the way down, which YAML can always write"
-        )]
         let document = serde_yaml::to_string(&definition)
             .expect("a CustomResourceDefinition is representable in YAML");
         text.push_str("---\n");

@@ -1,4 +1,5 @@
 //! The API's shape: defaults, what is not built, what the sealing format gets to see.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeSet;
 
