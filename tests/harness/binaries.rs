@@ -56,20 +56,20 @@ impl Binaries {
         if env::var_os("CARGO").is_none() {
             require("cargo", "install Rust: https://rustup.rs")?;
         }
-        let mut build = Command::new(cargo);
-        build.current_dir(workspace()).args([
+        let mut command = Command::new(cargo);
+        command.current_dir(workspace()).args([
             "build",
             "--quiet",
             "--message-format=json-render-diagnostics",
         ]);
         // The package of the tests is selected too, although nothing of it is built: cargo unifies the features of
         // what is selected, and the same selection as that of the tests means that no dependency is built twice.
-        build.args(["--package=tests", "--package=cli", "--package=controller"]);
-        build.args(["--bin=waxwing", "--bin=waxwing-controller"]);
+        command.args(["--package=tests", "--package=cli", "--package=controller"]);
+        command.args(["--bin=waxwing", "--bin=waxwing-controller"]);
         if !cfg!(debug_assertions) {
-            build.arg("--release");
+            command.arg("--release");
         }
-        let output = build
+        let output = command
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()

@@ -11,14 +11,14 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
+    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
     discovery::ApiResource,
 };
 use serde_json::Value;
 
 use crate::{
     process::{Output, run},
-    tools::Tools,
+    tools::require,
 };
 
 /// A cluster, with the rights of whoever sets the tests up.
@@ -31,18 +31,23 @@ pub struct Cluster {
 
 impl Cluster {
     /// The cluster of a kubeconfig file. `directory` is for files that go with it.
-    pub async fn new(tools: &Tools, kubeconfig: &Path, directory: &Path) -> Result<Self> {
+    pub async fn new(kubectl: PathBuf, kubeconfig: &Path, directory: &Path) -> Result<Self> {
         Ok(Self {
-            kubectl: tools.path("kubectl"),
+            kubectl,
             kubeconfig: kubeconfig.to_owned(),
             directory: directory.to_owned(),
             client: kubeconfig::client(kubeconfig).await?,
         })
     }
 
-    /// The cluster of a context in the kubeconfig of the person who runs this.
-    pub async fn of_context(tools: &Tools, context: &str, directory: &Path) -> Result<Self> {
-        let mut command = tokio::process::Command::new(tools.path("kubectl"));
+    /// The cluster of a context in the kubeconfig of the person who runs this, with the `kubectl` from PATH.
+    pub async fn of_context(context: &str, directory: &Path) -> Result<Self> {
+        require(
+            "kubectl",
+            "install kubectl: https://kubernetes.io/docs/tasks/tools/",
+        )?;
+        let kubectl = PathBuf::from("kubectl");
+        let mut command = tokio::process::Command::new(&kubectl);
         command.args([
             "config",
             "view",
@@ -50,19 +55,19 @@ impl Cluster {
             "--minify",
             "--flatten",
             "--output=json",
-            "--context",
-            context,
         ]);
-        let view = run(command, None).await?;
-        if view.code != Some(0) {
+        let view = run(command.args(["--context", context]), None).await?;
+        let known = serde_json::from_str::<Value>(&view.stdout)
+            .is_ok_and(|view| view["clusters"].is_array());
+        if view.code != Some(0) || !known {
+            let said = view.stderr.trim();
             bail!(
-                "no usable context `{context}`: {}; `kubectl config get-contexts` lists them",
-                view.stderr.trim()
+                "no usable context `{context}`: {said}; `kubectl config get-contexts` lists them"
             );
         }
         let file = directory.join("context.kubeconfig");
         kubeconfig::write_text(&file, &view.stdout)?;
-        Self::new(tools, &file, directory).await
+        Self::new(kubectl, &file, directory).await
     }
 
     /// A client.
@@ -96,7 +101,7 @@ impl Cluster {
         command.args(args).env("KUBECONFIG", kubeconfig);
         // Discovery is cached by host and port, and ports come back with other planes behind them.
         command.env("KUBECACHEDIR", self.directory.join("kubectl-cache"));
-        run(command, stdin).await
+        run(&mut command, stdin).await
     }
 
     /// The dynamic API of a kind, in a namespace or (`None`) cluster-scoped.
@@ -119,6 +124,20 @@ impl Cluster {
         found
             .map(|object| serde_json::to_value(object).context("an object as JSON"))
             .transpose()
+    }
+
+    /// All objects of a kind as JSON, in a namespace or (`None`) everywhere.
+    pub async fn list(&self, kind: &Kind, namespace: Option<&str>) -> Result<Vec<Value>> {
+        let found = self
+            .objects(kind, namespace)
+            .list(&ListParams::default())
+            .await;
+        let found = found.with_context(|| format!("listing {}", kind.0.kind))?;
+        found
+            .items
+            .into_iter()
+            .map(|object| serde_json::to_value(object).context("an object as JSON"))
+            .collect()
     }
 
     /// Applies objects server-side, as field manager `tests`.

@@ -184,6 +184,7 @@ impl Controller {
             .into();
         args.push(self.directory.join("config.yaml").into());
         args.extend(["--listen".into(), format!("127.0.0.1:{port}").into()]);
+        args.extend(["--cache-dir".into(), self.directory.join("cache").into()]);
         args.extend(self.options.args.iter().map(OsString::from));
         let mut env: Vec<(&str, OsString)> = vec![
             ("KUBECONFIG", self.installation.kubeconfig.clone().into()),

@@ -122,10 +122,9 @@ impl GitServer {
         let serving = serve(listener, self.acceptor.clone(), self.shared.clone());
         let old = lock(&self.running).replace(tokio::spawn(serving));
         if old.is_some() {
-            bail!("the Git server was running already")
-        } else {
-            Ok(())
+            bail!("the Git server was running already");
         }
+        Ok(())
     }
 
     /// Goes away: open connections break, new ones are refused.
@@ -295,9 +294,9 @@ impl Shared {
         } else if path.ends_with("/git-upload-pack") {
             // Git compresses only long requests, and `ls-refs` is short: a compressed one asks for objects.
             if says(b"command=ls-refs") {
-                counts.listings += 1
+                counts.listings += 1;
             } else {
-                counts.fetches += 1
+                counts.fetches += 1;
             }
         } else if path.ends_with("/git-receive-pack") {
             counts.pushes += 1;

@@ -1,6 +1,6 @@
 //! A real control plane: etcd, kube-apiserver and kube-controller-manager on loopback.
 //!
-//! There is no kubelet and no scheduler: Deployments get their ReplicaSets and Pods, and the Pods stay pending.
+//! There is no kubelet and no scheduler: Deployments get their `ReplicaSets` and Pods, and the Pods stay pending.
 //! Everything else (admission, RBAC, garbage collection, namespace deletion, service accounts) is Kubernetes' own.
 
 use std::{
@@ -132,7 +132,12 @@ impl Plane {
                 Err(error) => return Err(error.context("starting the control plane")),
             }
         };
-        let cluster = Cluster::new(&tools, &directory.join("admin.kubeconfig"), &directory).await?;
+        let cluster = Cluster::new(
+            tools.path("kubectl"),
+            &directory.join("admin.kubeconfig"),
+            &directory,
+        )
+        .await?;
         let accounts: Api<ServiceAccount> = Api::default_namespaced(cluster.client());
         let plane = Self {
             directory,

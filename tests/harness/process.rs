@@ -248,7 +248,7 @@ impl std::fmt::Display for Output {
 }
 
 /// Runs a command to its end, off the runtime's threads.
-pub async fn run(mut command: tokio::process::Command, stdin: Option<&[u8]>) -> Result<Output> {
+pub async fn run(command: &mut tokio::process::Command, stdin: Option<&[u8]>) -> Result<Output> {
     use tokio::io::AsyncWriteExt as _;
     let shown = shown(command.as_std());
     command.stdin(if stdin.is_some() {

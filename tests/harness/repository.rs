@@ -142,7 +142,7 @@ impl Repository {
             git.env(format!("GIT_{role}_DATE"), &date);
         }
         git.current_dir(&self.work).args(args);
-        run(git, None).await
+        run(&mut git, None).await
     }
 
     async fn commit(&self, subject: &str, options: &[&str]) -> Result<String> {

@@ -224,10 +224,8 @@ fn key() -> Result<String> {
     hash.update(FLAGS.join(" "));
     hash.update(env::consts::OS);
     hash.update(env::consts::ARCH);
-    Ok(hash
-        .finalize()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    let hash = hash.finalize();
+    let mut short = [0; 8];
+    short.copy_from_slice(&hash[..8]);
+    Ok(format!("{:016x}", u64::from_be_bytes(short)))
 }

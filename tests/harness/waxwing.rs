@@ -71,6 +71,6 @@ impl Waxwing {
             .args(args)
             .current_dir(&self.directory)
             .envs(self.environment());
-        run(command, stdin).await.context("running waxwing")
+        run(&mut command, stdin).await.context("running waxwing")
     }
 }

@@ -1,6 +1,9 @@
 //! One scenario's corner: a namespace of its own on a control plane, a Git server, the command-line tool, and the words
 //! in which scenarios are written.
 
+pub mod condition;
+mod manifest;
+
 use std::{
     fs,
     path::PathBuf,
@@ -11,10 +14,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
 use serde_json::{Value, json};
 
+use self::{
+    condition::{is, message},
+    manifest::tenant,
+};
 use crate::{
     binaries::Binaries,
     canary,
@@ -166,46 +173,6 @@ impl World {
                                 "metadata": {"name": name, "namespace": self.namespace}});
         merge(&mut object, rest);
         object
-    }
-
-    /// The manifest of a plain Secret in the scenario's namespace, as a person would write it before sealing.
-    pub fn secret(&self, name: &str, data: &[(&str, &str)]) -> String {
-        let entries: String = data.iter().map(|(key, value)| format!("  {key}: \"{value}\"\n")).collect();
-        format!("{}type: Opaque\nstringData:\n{entries}", self.head("v1", "Secret", name))
-    }
-
-    /// The manifest of a `ConfigMap` with one entry.
-    pub fn config_map(&self, name: &str, key: &str, value: &str) -> String {
-        format!("{}data:\n  {key}: \"{value}\"\n", self.head("v1", "ConfigMap", name))
-    }
-
-    /// The manifest of a Deployment that takes its environment from a Secret.
-    pub fn deployment(&self, name: &str, secret: &str) -> String {
-        let head = self.head("apps/v1", "Deployment", name);
-        format!(
-            "{head}spec:
-  replicas: 1
-  selector:
-    matchLabels:
-      app: {name}
-  template:
-    metadata:
-      labels:
-        app: {name}
-    spec:
-      containers:
-        - name: app
-          image: registry.example/app:1
-          envFrom:
-            - secretRef:
-                name: {secret}
-"
-        )
-    }
-
-    fn head(&self, api_version: &str, kind: &str, name: &str) -> String {
-        let namespace = &self.namespace;
-        format!("apiVersion: {api_version}\nkind: {kind}\nmetadata:\n  name: {name}\n  namespace: {namespace}\n")
     }
 
     // Sealing.
@@ -419,104 +386,40 @@ impl World {
 
     /// What a person would look at first: the controller's log and our objects in the namespace.
     pub async fn report(&self) -> String {
-        let mut text = String::new();
+        let mut parts = Vec::new();
         if let Err(error) = self.controller.check_running() {
-            text.push_str(&format!("{error:#}\n"));
+            parts.push(format!("{error:#}"));
         }
         let about = self.controller.log_about(&self.namespace, 60);
-        if about.is_empty() {
-            text.push_str(&tail(&self.controller.log(), 40));
+        parts.push(if about.is_empty() {
+            tail(&self.controller.log(), 40)
         } else {
-            text.push_str(&format!(
-                "--- the controller's log about {}\n{about}\n",
-                self.namespace
-            ));
-        }
-        let ours = [
-            "get",
-            "manifestsyncs,sealedsecrets,events,secrets,configmaps,deployments",
-            "-n",
-            &self.namespace,
-        ];
-        match self.cluster().kubectl(&ours).await {
-            Ok(output) => text.push_str(&format!("--- {output}\n")),
-            Err(error) => text.push_str(&format!("--- {error:#}\n")),
-        }
-        for kind in ["ManifestSync", "SealedSecret"] {
-            let api = self
+            format!("--- the controller's log about {}\n{about}", self.namespace)
+        });
+        let kinds = "manifestsyncs,sealedsecrets,events,secrets,configmaps,deployments";
+        parts.push(
+            match self
                 .cluster()
-                .objects(&Kind::of(OURS, kind), Some(&self.namespace));
-            for object in api
-                .list(&Default::default())
+                .kubectl(&["get", kinds, "-n", &self.namespace])
                 .await
-                .map(|list| list.items)
-                .unwrap_or_default()
             {
-                let name = object.metadata.name.clone().unwrap_or_default();
-                text.push_str(&format!("--- {kind} {name}: {:#}\n", object.data["status"]));
+                Ok(output) => format!("--- {output}"),
+                Err(error) => format!("--- {error:#}"),
+            },
+        );
+        for kind in ["ManifestSync", "SealedSecret"] {
+            let objects = self
+                .cluster()
+                .list(&Kind::of(OURS, kind), Some(&self.namespace))
+                .await;
+            for object in objects.unwrap_or_default() {
+                parts.push(format!(
+                    "--- {kind} {}: {:#}",
+                    object["metadata"]["name"], object["status"]
+                ));
             }
         }
-        text
-    }
-}
-
-/// What an administrator gives a tenant: an account, its rights in its namespace, and the RoleBinding by which the
-/// namespace lets the controller act as its accounts.
-pub fn tenant(namespace: &str, account: &str, controller: &str) -> Vec<Value> {
-    let rbac = "rbac.authorization.k8s.io";
-    let version = format!("{rbac}/v1");
-    let at = |name: &str| json!({"name": name, "namespace": namespace});
-    let subject = |name: &str, space: &str| json!({"kind": "ServiceAccount", "name": name, "namespace": space});
-    vec![
-        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": at(account)}),
-        json!({"apiVersion": version, "kind": "Role", "metadata": at(account),
-               "rules": [{"apiGroups": ["", "apps", "waxwing.dev", "batch"], "resources": ["*"], "verbs": ["*"]}]}),
-        json!({"apiVersion": version, "kind": "RoleBinding", "metadata": at(account),
-               "roleRef": {"apiGroup": rbac, "kind": "Role", "name": account},
-               "subjects": [subject(account, namespace)]}),
-        json!({"apiVersion": version, "kind": "RoleBinding", "metadata": at("waxwing"),
-               "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": IMPERSONATION_ROLE},
-               "subjects": [subject(controller, crate::controller::NAMESPACE)]}),
-    ]
-}
-
-/// A condition of an object, by type.
-pub fn condition<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
-    object
-        .pointer("/status/conditions")?
-        .as_array()?
-        .iter()
-        .find(|condition| condition["type"] == name)
-}
-
-/// Whether a condition has a status and speaks of the object's present generation.
-pub fn is(object: &Value, name: &str, status: &str) -> bool {
-    condition(object, name).is_some_and(|condition| {
-        condition["status"] == status
-            && condition["observedGeneration"] == object["metadata"]["generation"]
-    })
-}
-
-/// The message of a condition; empty when there is none.
-pub fn message<'a>(object: &'a Value, name: &str) -> &'a str {
-    condition(object, name)
-        .and_then(|condition| condition["message"].as_str())
-        .unwrap_or_default()
-}
-
-/// The reason of a condition; empty when there is none.
-pub fn reason<'a>(object: &'a Value, name: &str) -> &'a str {
-    condition(object, name)
-        .and_then(|condition| condition["reason"].as_str())
-        .unwrap_or_default()
-}
-
-/// Fails with `what` unless `holds`.
-pub fn check(holds: bool, what: &str) -> Result<()> {
-    if holds {
-        Ok(())
-    } else {
-        bail!("expected {what}")
+        parts.join("\n")
     }
 }
 

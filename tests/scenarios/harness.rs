@@ -15,7 +15,7 @@ use tests::{
     plane::{Plane, PlaneOptions},
     process::{Output, Server, Start, run},
     wait::{Seen, until},
-    world::check,
+    world::condition::check,
 };
 
 use crate::plain;
@@ -267,5 +267,5 @@ async fn git(server: &GitServer, directory: &Path, args: &[&str]) -> Result<Outp
     git.env("GIT_TERMINAL_PROMPT", "0")
         .env_remove("GIT_DIR")
         .env_remove("GIT_WORK_TREE");
-    run(git, None).await
+    run(&mut git, None).await
 }

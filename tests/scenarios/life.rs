@@ -9,48 +9,99 @@ use tests::{
     canary,
     controller::{ControllerOptions, NAMESPACE},
     plane::PlaneOptions,
-    world::{OURS, World, check, reason},
+    world::{
+        OURS, World,
+        condition::{check, reason},
+    },
 };
 
 use crate::on;
 
 pub fn scenarios() -> Vec<Trial> {
     let own = async || World::own(PlaneOptions::default(), ControllerOptions::default()).await;
-    let audited = async || World::own(PlaneOptions { audit: true }, ControllerOptions::default()).await;
+    let audited =
+        async || World::own(PlaneOptions { audit: true }, ControllerOptions::default()).await;
     vec![
-        on("life::a_key_that_arrives_late_unblocks_what_waits", own, a_key_that_arrives_late),
-        on("life::a_killed_controller_goes_on_where_it_was", audited, a_killed_controller_goes_on),
+        on(
+            "life::a_key_that_arrives_late_unblocks_what_waits",
+            own,
+            a_key_that_arrives_late,
+        ),
+        on(
+            "life::a_killed_controller_goes_on_where_it_was",
+            audited,
+            a_killed_controller_goes_on,
+        ),
     ]
 }
 
 /// The cluster was rebuilt; Git's SealedSecrets are there before the old key is restored.
 async fn a_key_that_arrives_late(world: &World) -> Result<()> {
-    world.waxwing.run(&["keys", "generate", "-o", "old.key"]).await?.ok()?;
-    let identity = std::fs::read_to_string(world.directory.join("old.key")).context("the generated key")?;
-    let public = identity.lines().find_map(|line| line.strip_prefix("# public key: ")).context("the public key")?;
+    world
+        .waxwing
+        .run(&["keys", "generate", "-o", "old.key"])
+        .await?
+        .ok()?;
+    let identity =
+        std::fs::read_to_string(world.directory.join("old.key")).context("the generated key")?;
+    let public = identity
+        .lines()
+        .find_map(|line| line.strip_prefix("# public key: "))
+        .context("the public key")?;
     let (name, value) = ("db", canary::value());
     let manifest = world.secret(name, &[("password", &value)]);
-    let sealed = world.waxwing.run_with(&["seal", "-f", "-", "-r", public], Some(manifest.as_bytes())).await?.ok()?;
+    let sealed = world
+        .waxwing
+        .run_with(
+            &["seal", "-f", "-", "-r", public],
+            Some(manifest.as_bytes()),
+        )
+        .await?
+        .ok()?;
     let sealed = sealed.stdout;
 
     let git = world.repository("app").await?;
     git.write("db.yaml", &sealed)?;
     let commit = git.push("First").await?;
     world.sync("app", &git, json!({})).await?;
-    let waiting = world.wait_condition("ManifestSync", "app", "Ready", "False", &[]).await?;
-    check(reason(&waiting, "Ready") == "PlanRefused", &format!("PlanRefused, not: {}", waiting["status"]))?;
+    let waiting = world
+        .wait_condition("ManifestSync", "app", "Ready", "False", &[])
+        .await?;
+    check(
+        reason(&waiting, "Ready") == "PlanRefused",
+        &format!("PlanRefused, not: {}", waiting["status"]),
+    )?;
     let by_hand = sealed.replace("name: db\n", "name: db\n  labels:\n    by: hand\n");
     let cluster = world.cluster();
-    cluster.kubectl_with(cluster.kubeconfig(), &["apply", "-f", "-"], Some(by_hand.as_bytes())).await?.ok()?;
-    let waiting = world.wait_condition("SealedSecret", name, "Ready", "False", &[]).await?;
-    check(reason(&waiting, "Ready") == "UnknownKey", &format!("UnknownKey, not: {}", waiting["status"]))?;
+    cluster
+        .kubectl_with(
+            cluster.kubeconfig(),
+            &["apply", "-f", "-"],
+            Some(by_hand.as_bytes()),
+        )
+        .await?
+        .ok()?;
+    let waiting = world
+        .wait_condition("SealedSecret", name, "Ready", "False", &[])
+        .await?;
+    check(
+        reason(&waiting, "Ready") == "UnknownKey",
+        &format!("UnknownKey, not: {}", waiting["status"]),
+    )?;
 
     // A restore from backup: type, label and data as documented.
     let short = sealed
         .lines()
-        .find_map(|line| line.trim().strip_prefix("key.").and_then(|rest| rest.split(':').next()))
+        .find_map(|line| {
+            line.trim()
+                .strip_prefix("key.")
+                .and_then(|rest| rest.split(':').next())
+        })
         .context("the short id of the recipient")?;
-    let line = identity.lines().find(|line| line.starts_with("AGE-SECRET-KEY")).context("an identity")?;
+    let line = identity
+        .lines()
+        .find(|line| line.starts_with("AGE-SECRET-KEY"))
+        .context("an identity")?;
     let key = json!({"apiVersion": "v1", "kind": "Secret", "type": "waxwing.dev/sealing-key",
         "metadata": {"name": "restored", "namespace": NAMESPACE, "labels": {"waxwing.dev/key": short}},
         "stringData": {"identity": line}});
@@ -59,7 +110,10 @@ async fn a_key_that_arrives_late(world: &World) -> Result<()> {
     world.wait_for_value(name, "password", &value).await?;
     world.wait_applied("app", &commit).await?;
     let took = started.elapsed();
-    check(took < Duration::from_secs(15), &format!("everything to proceed within seconds, not {took:?}"))
+    check(
+        took < Duration::from_secs(15),
+        &format!("everything to proceed within seconds, not {took:?}"),
+    )
 }
 
 async fn a_killed_controller_goes_on(world: &World) -> Result<()> {
@@ -75,11 +129,20 @@ async fn a_killed_controller_goes_on(world: &World) -> Result<()> {
     world.controller.kill()?;
     git.write("map.yaml", world.config_map("settings", "mode", "two"))?;
     let commit = git.push("While down").await?;
-    world.patch("v1", "Secret", "db", json!({"stringData": {"password": "changed by hand"}})).await?;
+    world
+        .patch(
+            "v1",
+            "Secret",
+            "db",
+            json!({"stringData": {"password": "changed by hand"}}),
+        )
+        .await?;
     world.controller.resume().await?;
     world.wait_applied("app", &commit).await?;
     world.wait_for_value("db", "password", &value).await?;
-    world.wait_condition("SealedSecret", "db", "Ready", "True", &[]).await?;
+    world
+        .wait_condition("SealedSecret", "db", "Ready", "True", &[])
+        .await?;
 
     // With everything in order a restart writes nothing but its Lease.
     world.controller.stop().await?;
@@ -87,9 +150,16 @@ async fn a_killed_controller_goes_on(world: &World) -> Result<()> {
     world.controller.resume().await?;
     world.reconcile("ManifestSync", "app").await?;
     world
-        .wait_for(OURS, "ManifestSync", "app", "the request to be handled", |sync| {
-            sync["status"]["lastHandledReconcileAt"] == sync["metadata"]["annotations"]["waxwing.dev/reconcile-at"]
-        })
+        .wait_for(
+            OURS,
+            "ManifestSync",
+            "app",
+            "the request to be handled",
+            |sync| {
+                sync["status"]["lastHandledReconcileAt"]
+                    == sync["metadata"]["annotations"]["waxwing.dev/reconcile-at"]
+            },
+        )
         .await?;
     let after = writes(world)?;
     let wrote: Vec<String> = after[before..]
@@ -98,23 +168,41 @@ async fn a_killed_controller_goes_on(world: &World) -> Result<()> {
         // The one that says that the request was handled.
         .filter(|write| !write.contains("/manifestsyncs/app/status"))
         .collect();
-    check(wrote.is_empty(), &format!("no writes after a restart, not: {wrote:#?}"))
+    check(
+        wrote.is_empty(),
+        &format!("no writes after a restart, not: {wrote:#?}"),
+    )
 }
 
 /// What the controller, and accounts that it impersonated, wrote so far: by the API server's audit log, dry runs and
 /// the Lease aside.
 fn writes(world: &World) -> Result<Vec<Value>> {
     let log = std::fs::read_to_string(world.plane.audit_log()).context("the audit log")?;
-    let account = format!("system:serviceaccount:{NAMESPACE}:{}", world.controller.installation().account);
+    let account = format!(
+        "system:serviceaccount:{NAMESPACE}:{}",
+        world.controller.installation().account
+    );
     Ok(log
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|event| event["user"]["username"] == account.as_str())
-        .filter(|event| ["create", "update", "patch", "delete"].contains(&event["verb"].as_str().unwrap_or_default()))
-        .filter(|event| !event["requestURI"].as_str().is_some_and(|uri| uri.contains("dryRun=")))
+        .filter(|event| {
+            ["create", "update", "patch", "delete"]
+                .contains(&event["verb"].as_str().unwrap_or_default())
+        })
+        .filter(|event| {
+            !event["requestURI"]
+                .as_str()
+                .is_some_and(|uri| uri.contains("dryRun="))
+        })
         .filter(|event| {
             let resource = event["objectRef"]["resource"].as_str().unwrap_or_default();
-            !["leases", "subjectaccessreviews", "localsubjectaccessreviews"].contains(&resource)
+            ![
+                "leases",
+                "subjectaccessreviews",
+                "localsubjectaccessreviews",
+            ]
+            .contains(&resource)
         })
         .collect())
 }

@@ -12,6 +12,8 @@ use tests::{RUNTIME, janitor, plane, world::World};
 mod harness;
 mod install;
 mod life;
+mod refused;
+mod source;
 mod sync;
 mod tenants;
 mod unseal;
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
         harness::scenarios(),
         install::scenarios(),
         sync::scenarios(),
+        source::scenarios(),
+        refused::scenarios(),
         unseal::scenarios(),
         tenants::scenarios(),
         life::scenarios(),
