@@ -1,0 +1,104 @@
+//! One ManifestSync: everything of one revision.
+//!
+//! ```text
+//! reconcile ── due? ──> pass ── source ──> render ──> plan ──> review ──> apply ──> prune ──> status
+//!     │      (memory,     │    (source/)  (manifests) (pure)  (access,   (order,   (members)  (pure)
+//!     │       schedule)   │                                    ssa, unseal) unseal)
+//!     └── delete          └── nothing new? drift (inventory: metadata lists)
+//! ```
+//!
+//! What decides is pure and tested without a cluster: `plan`, `order`, `members`, `drift`, `prune::choose`,
+//! `schedule`, `memory`, `status`, `refuse`. What talks to the API server is a thin shell: `review`, `ssa`, `apply`,
+//! `inventory`, `parent`, `pass`.
+//!
+//! Three rules hold everywhere here. Nothing of a revision is written while anything is wrong with it. Nothing is
+//! deleted that is not ours (`members`). What the account of a sync may not do, is not done for it with the
+//! controller's own rights; the Secret of a SealedSecret is written only after the API server has accepted that
+//! SealedSecret from the account.
+
+pub mod source;
+
+mod access;
+pub(crate) mod answer;
+mod apply;
+mod delete;
+mod discovery;
+mod drift;
+mod events;
+mod inventory;
+mod members;
+mod memory;
+mod order;
+mod parent;
+mod pass;
+mod plan;
+mod problem;
+mod prune;
+mod reconcile;
+mod refuse;
+mod review;
+mod schedule;
+mod ssa;
+mod status;
+
+pub use self::access::Account;
+pub use self::reconcile::run;
+
+use std::sync::OnceLock;
+
+use crds::ManifestSync;
+use kube::Client;
+use kube::core::DeserializeGuard;
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::Store;
+use tokio_util::sync::CancellationToken;
+
+use self::discovery::Discovery;
+use self::memory::Memory;
+use self::source::GitSource;
+use crate::metrics::Metrics;
+use crate::unseal::Unsealer;
+
+/// What the sync is made of.
+pub struct SyncContext {
+    /// The controller's own client.
+    pub client: Client,
+    /// Opens SealedSecrets and writes their Secrets.
+    pub unsealer: Unsealer,
+    /// Reads Git repositories.
+    pub source: GitSource,
+    /// What the operator said.
+    pub settings: SyncSettings,
+    /// Where passes are counted.
+    pub metrics: Metrics,
+}
+
+/// What the operator said about syncing.
+#[derive(Clone, Debug)]
+pub struct SyncSettings {
+    /// The controller's own ServiceAccount: no sync writes SealedSecrets into its namespace, and opt-in commands
+    /// name it.
+    pub controller: Account,
+    /// The account of syncs that name none, in the namespace of each.
+    pub default_service_account: Option<String>,
+    /// Only ManifestSyncs of this namespace; `None` for the whole cluster.
+    pub watch_namespace: Option<String>,
+    /// Passes at a time.
+    pub concurrency: u16,
+    /// Limits of reading and rendering a revision.
+    pub limits: manifests::Limits,
+}
+
+/// Everything that reconciling needs.
+struct Shared {
+    client: Client,
+    unsealer: Unsealer,
+    source: GitSource,
+    settings: SyncSettings,
+    metrics: Metrics,
+    discovery: Discovery,
+    memory: Memory,
+    recorder: Recorder,
+    store: OnceLock<Store<DeserializeGuard<ManifestSync>>>,
+    shutdown: CancellationToken,
+}

@@ -1,0 +1,543 @@
+//! The loop over all ManifestSyncs: when one is looked at, what is written about it, and when it is looked at again.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use crds::conditions::{self, Outcome};
+use crds::reasons::Reason;
+use crds::{ManifestSync, ManifestSyncStatus, SyncResult, names};
+use futures::{Stream, StreamExt, stream};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::finalizer::{Error as FinalizerError, Event as Finalizer, finalizer};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher;
+use kube::{Api, ResourceExt as _};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::delete::{NotYet, delete};
+use super::discovery::Discovery;
+use super::events::{Weight, publish};
+use super::members::ApplySet;
+use super::memory::{Due, Entry, Failed, Memory};
+use super::pass::{Done, Pass, Passed};
+use super::schedule::Periods;
+use super::status::{self, Report};
+use super::{Shared, SyncContext, refuse};
+use crate::metrics::{Kind, Outcome as Counted};
+
+type Guarded = DeserializeGuard<ManifestSync>;
+
+/// How often the version of the keyring is looked at, in memory: a key that arrives late wakes what waits for it.
+const KEYS_POLL: Duration = Duration::from_secs(1);
+/// After an error of the Kubernetes API around a pass, such as a status that could not be written.
+const API_RETRY: Duration = Duration::from_secs(5);
+/// A storm of changes to one ManifestSync becomes one pass.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+
+/// Runs until told to stop, then ends when the passes that are under way have come to a step's end.
+pub async fn run(context: SyncContext, shutdown: CancellationToken) {
+    let SyncContext {
+        client,
+        unsealer,
+        source,
+        settings,
+        metrics,
+    } = context;
+    let reporter = Reporter {
+        controller: names::CONTROLLER_MANAGER.to_owned(),
+        instance: None,
+    };
+    let shared = Arc::new(Shared {
+        discovery: Discovery::new(client.clone()),
+        memory: Memory::default(),
+        recorder: Recorder::new(client.clone(), reporter),
+        store: OnceLock::new(),
+        client: client.clone(),
+        unsealer,
+        source,
+        settings,
+        metrics,
+        shutdown: shutdown.clone(),
+    });
+    let api: Api<Guarded> = match &shared.settings.watch_namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    let config = Config::default()
+        .concurrency(shared.settings.concurrency)
+        .debounce(DEBOUNCE);
+    let controller = Controller::new(api, watcher::Config::default()).with_config(config);
+    let store = controller.store();
+    // Set once, here: nothing reads it before the controller runs.
+    let _ = shared.store.set(store.clone());
+    let waiting = waiting_for_key(shared.clone(), store.clone());
+    controller
+        .reconcile_on(waiting)
+        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .run(reconcile, |_, _, _| Action::requeue(API_RETRY), shared.clone())
+        .for_each(|result| {
+            if let Err(error) = result
+                && !matches!(error, kube::runtime::controller::Error::ObjectNotFound(_))
+            {
+                tracing::warn!(error = %said(&error), "a ManifestSync could not be reconciled; it is tried again");
+            }
+            population(&shared, &store);
+            std::future::ready(())
+        })
+        .await;
+}
+
+/// Why a reconciliation is tried again although no pass failed.
+#[derive(Debug, thiserror::Error)]
+enum SyncError {
+    #[error("the Kubernetes API: {0}")]
+    Api(#[source] kube::Error),
+    #[error(transparent)]
+    Delete(NotYet),
+    #[error("the finalizer: {0}")]
+    Finalizer(String),
+}
+
+async fn reconcile(object: Arc<Guarded>, shared: Arc<Shared>) -> Result<Action, SyncError> {
+    let sync = match &object.0 {
+        Ok(sync) => sync,
+        Err(invalid) => return unreadable(&shared, &invalid.metadata, &invalid.error).await,
+    };
+    let namespace = sync.namespace().unwrap_or_default();
+    let api: Api<ManifestSync> = Api::namespaced(shared.client.clone(), &namespace);
+    if sync.metadata.deletion_timestamp.is_none()
+        && sync
+            .finalizers()
+            .iter()
+            .any(|name| name == names::FINALIZER)
+    {
+        // The common case, and nothing to write: not even the object is copied.
+        return look(&shared, sync).await;
+    }
+    let outcome = finalizer(
+        &api,
+        names::FINALIZER,
+        Arc::new(sync.clone()),
+        |event| async move {
+            match event {
+                Finalizer::Apply(_) => Ok(Action::await_change()),
+                Finalizer::Cleanup(sync) => {
+                    delete(&shared, &sync).await.map_err(SyncError::Delete)?;
+                    shared.memory.forget(&sync.uid().unwrap_or_default());
+                    Ok(Action::await_change())
+                }
+            }
+        },
+    )
+    .await;
+    outcome.map_err(|error| match error {
+        FinalizerError::ApplyFailed(error) | FinalizerError::CleanupFailed(error) => error,
+        FinalizerError::AddFinalizer(error) | FinalizerError::RemoveFinalizer(error) => {
+            SyncError::Api(error)
+        }
+        other => SyncError::Finalizer(other.to_string()),
+    })
+}
+
+/// Looks at a sync if it is due.
+async fn look(shared: &Shared, sync: &ManifestSync) -> Result<Action, SyncError> {
+    let uid = sync.uid().unwrap_or_default();
+    let mut entry = shared.memory.recall(&uid);
+    let reconcile_at = reconcile_at(sync);
+    let now = Instant::now();
+    let asked = match entry.due(
+        sync.metadata.generation,
+        reconcile_at,
+        shared.unsealer.keys_version(),
+        now,
+    ) {
+        Due::Now { asked } => asked,
+        Due::After(wait) => return Ok(Action::requeue(wait)),
+        Due::OnChange => return Ok(Action::await_change()),
+    };
+    let periods = Periods::of(&sync.spec);
+    let failed_before = entry.failed.is_some();
+    let account = refuse::account(
+        &sync.spec,
+        &sync.namespace().unwrap_or_default(),
+        shared.settings.default_service_account.as_deref(),
+    );
+    let passed = match account {
+        Err((reason, message)) => said_only(Outcome::Stalled, reason, message),
+        Ok(_) if sync.spec.suspend => said_only(
+            Outcome::Suspended,
+            Reason::Suspended,
+            "spec.suspend is set: nothing is synced until it is removed".to_owned(),
+        ),
+        Ok(account) => {
+            let keys_version = shared.unsealer.keys_version();
+            let passed = Pass::new(shared, sync, account).run(&entry, asked).await;
+            if let Passed::Done(done) = &passed {
+                learn(&mut entry, done, &periods, keys_version);
+            }
+            passed
+        }
+    };
+    if let Passed::Done(done) = &passed {
+        report(shared, sync, done, failed_before, entry.told.as_deref()).await?;
+        let fails = matches!(done.report.outcome, Outcome::Retrying | Outcome::Stalled);
+        entry.told = fails.then(|| done.report.message.clone());
+    }
+    // Only what was reported is remembered as handled: a status that could not be written is made anew.
+    entry.generation = sync.metadata.generation;
+    entry.reconcile_at = reconcile_at.map(str::to_owned);
+    entry.next = next(&entry, &passed, &periods, Instant::now());
+    let action = entry.next.map_or_else(Action::await_change, |next| {
+        Action::requeue(next.saturating_duration_since(Instant::now()))
+    });
+    shared.memory.remember(&uid, entry);
+    Ok(action)
+}
+
+fn said_only(outcome: Outcome, reason: Reason, message: String) -> Passed {
+    Passed::Done(Box::new(Done::says(Report::says(
+        outcome,
+        reason,
+        message,
+        Timestamp::now(),
+    ))))
+}
+
+/// What a pass teaches for the next one.
+fn learn(entry: &mut Entry, done: &Done, periods: &Periods, keys_version: u64) {
+    match done.report.outcome {
+        Outcome::Ready => {
+            entry.failed = None;
+            entry.standing.clone_from(&done.standing);
+        }
+        Outcome::Retrying => {
+            let times = entry
+                .failed
+                .as_ref()
+                .filter(|failed| failed.commit == done.commit)
+                .map_or(0, |failed| failed.times)
+                + 1;
+            let wait = periods
+                .next_retry(times)
+                .max(done.retry_after.unwrap_or_default());
+            let waits = done
+                .report
+                .problems
+                .iter()
+                .any(|problem| problem.waits_for_key);
+            entry.failed = Some(Failed {
+                commit: done.commit.clone(),
+                times,
+                retry_at: Instant::now() + wait,
+                waits_for_key: waits.then_some(keys_version),
+            });
+            if done.report.result == Some(SyncResult::PartiallyApplied) {
+                // What stands now is neither the old revision nor the new one.
+                entry.standing = None;
+            }
+        }
+        _ => entry.failed = None,
+    }
+}
+
+/// When it is looked at again: at the next poll of the source, or at the retry when that comes before.
+fn next(entry: &Entry, passed: &Passed, periods: &Periods, now: Instant) -> Option<Instant> {
+    if let Passed::Done(done) = passed
+        && matches!(done.report.outcome, Outcome::Stalled | Outcome::Suspended)
+    {
+        return None;
+    }
+    let poll = now + periods.next_poll(random());
+    Some(match &entry.failed {
+        Some(failed) => failed.retry_at.clamp(now, poll),
+        None => poll,
+    })
+}
+
+/// Writes the status if it says something new, and the events that belong to it.
+async fn report(
+    shared: &Shared,
+    sync: &ManifestSync,
+    done: &Done,
+    failed_before: bool,
+    told: Option<&str>,
+) -> Result<(), SyncError> {
+    let report = &done.report;
+    let api: Api<ManifestSync> =
+        Api::namespaced(shared.client.clone(), &sync.namespace().unwrap_or_default());
+    // What the watch has shown may lag behind our own last write.
+    let live = match api.get_status(&sync.name_any()).await {
+        Ok(live) => live,
+        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+        Err(error) => return Err(SyncError::Api(error)),
+    };
+    let previous = live.status.unwrap_or_default();
+    let next = status::after(
+        &previous,
+        report,
+        sync.metadata.generation,
+        reconcile_at(sync),
+        Timestamp::now(),
+    );
+    count(shared, report);
+    if next != previous {
+        write_status(shared, sync, &next)
+            .await
+            .map_err(SyncError::Api)?;
+        tell(shared, sync, &previous, report, failed_before, told).await;
+        if !done.kept.is_empty() && report.outcome == Outcome::Ready {
+            publish(
+                &shared.recorder,
+                sync,
+                Weight::Normal,
+                report.reason,
+                &report.message,
+            )
+            .await;
+        }
+    }
+    let (namespace, name) = (sync.namespace().unwrap_or_default(), sync.name_any());
+    if !done.corrected.is_empty() && report.outcome == Outcome::Ready {
+        let what: Vec<String> = done.corrected.iter().map(ToString::to_string).collect();
+        let note = format!(
+            "put right what was changed outside Git: {}",
+            what.join(", ")
+        );
+        for _ in &what {
+            shared.metrics.drift_repaired(Kind::ManifestSync);
+        }
+        tracing::info!(%namespace, %name, "{note}");
+        publish(
+            &shared.recorder,
+            sync,
+            Weight::Normal,
+            Reason::DriftCorrected,
+            &note,
+        )
+        .await;
+    }
+    Ok(())
+}
+
+/// Events: when it begins to fail, when the cause changes, when it recovers, and when pruning newly keeps something.
+async fn tell(
+    shared: &Shared,
+    sync: &ManifestSync,
+    previous: &ManifestSyncStatus,
+    report: &Report,
+    failed_before: bool,
+    told: Option<&str>,
+) {
+    let before = conditions::find(&previous.conditions, conditions::READY);
+    let failed_before = failed_before
+        || !previous.failing.is_empty()
+        || before.is_some_and(|ready| {
+            ready.status == "False" && ready.reason != Reason::Suspended.as_str()
+        });
+    let (namespace, name) = (sync.namespace().unwrap_or_default(), sync.name_any());
+    match report.outcome {
+        Outcome::Retrying | Outcome::Stalled => {
+            tracing::warn!(%namespace, %name, reason = %report.reason, "{}", report.message);
+            let known = told == Some(&report.message)
+                || before.is_some_and(|ready| ready.message == report.message);
+            if !known {
+                publish(
+                    &shared.recorder,
+                    sync,
+                    Weight::Warning,
+                    report.reason,
+                    &report.message,
+                )
+                .await;
+            }
+        }
+        Outcome::Ready if failed_before => {
+            tracing::info!(%namespace, %name, "{}", report.message);
+            publish(
+                &shared.recorder,
+                sync,
+                Weight::Normal,
+                report.reason,
+                &report.message,
+            )
+            .await;
+        }
+        _ => tracing::info!(%namespace, %name, reason = %report.reason, "{}", report.message),
+    }
+}
+
+fn count(shared: &Shared, report: &Report) {
+    let counted = match report.result {
+        Some(SyncResult::Succeeded) => Counted::Succeeded,
+        Some(SyncResult::Refused) => Counted::Refused,
+        Some(_) => Counted::Failed,
+        None if report.outcome == Outcome::Retrying => Counted::Failed,
+        None => return,
+    };
+    shared.metrics.sync_pass(counted, report.duration);
+    shared.metrics.reconciled(Kind::ManifestSync, counted);
+}
+
+async fn write_status(
+    shared: &Shared,
+    sync: &ManifestSync,
+    status: &ManifestSyncStatus,
+) -> Result<(), kube::Error> {
+    let api: Api<ManifestSync> =
+        Api::namespaced(shared.client.clone(), &sync.namespace().unwrap_or_default());
+    let name = sync.name_any();
+    let body = json!({"apiVersion": names::API_VERSION, "kind": "ManifestSync", "metadata": {"name": name}, "status": status});
+    let params = PatchParams::apply(names::CONTROLLER_MANAGER).force();
+    match api.patch_status(&name, &params, &Patch::Apply(&body)).await {
+        Ok(_) => Ok(()),
+        // Deleted meanwhile: there is nobody to tell.
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Shared {
+    /// Says that a revision is being applied. That it could not be said stops nothing.
+    pub(super) async fn progress(&self, sync: &ManifestSync, message: &str) {
+        let api: Api<ManifestSync> =
+            Api::namespaced(self.client.clone(), &sync.namespace().unwrap_or_default());
+        let previous = match api.get_status(&sync.name_any()).await {
+            Ok(live) => live.status.unwrap_or_default(),
+            Err(error) => {
+                tracing::debug!(%error, "the status could not be read");
+                return;
+            }
+        };
+        let next = status::progressing(
+            &previous,
+            message,
+            sync.metadata.generation,
+            Timestamp::now(),
+        );
+        if let Err(error) = write_status(self, sync, &next).await {
+            tracing::debug!(%error, "the status could not be written");
+        }
+    }
+
+    /// Names of ManifestSyncs by their field manager, for saying whose an object is.
+    pub(super) fn sync_names(&self) -> Arc<dyn Fn(&str) -> Option<String> + Send + Sync> {
+        let store = self.store.get().cloned();
+        Arc::new(move |manager| {
+            let syncs = store.as_ref()?.state();
+            syncs.iter().find_map(|sync| {
+                let (namespace, name) = (sync.namespace().unwrap_or_default(), sync.name_any());
+                (ApplySet::of(&namespace, &name).manager() == manager)
+                    .then(|| format!("{namespace}/{name}"))
+            })
+        })
+    }
+}
+
+/// An object that is not a ManifestSync of this version. It must neither stop the others nor stay for ever.
+async fn unreadable(
+    shared: &Shared,
+    meta: &kube::api::ObjectMeta,
+    error: &str,
+) -> Result<Action, SyncError> {
+    let (namespace, name) = (
+        meta.namespace.clone().unwrap_or_default(),
+        meta.name.clone().unwrap_or_default(),
+    );
+    tracing::warn!(%namespace, %name, %error, "a ManifestSync does not fit its own definition and is left alone");
+    let position = meta
+        .finalizers
+        .iter()
+        .flatten()
+        .position(|finalizer| finalizer == names::FINALIZER);
+    if meta.deletion_timestamp.is_some()
+        && let Some(position) = position
+    {
+        // Its members stay: what cannot be read does not say what is to become of them.
+        let path = format!("/metadata/finalizers/{position}");
+        let patch = json!([{"op": "test", "path": path, "value": names::FINALIZER}, {"op": "remove", "path": path}]);
+        let patch = serde_json::from_value(patch)
+            .map_err(|error| SyncError::Finalizer(error.to_string()))?;
+        let api: Api<ManifestSync> = Api::namespaced(shared.client.clone(), &namespace);
+        api.patch_metadata(&name, &PatchParams::default(), &Patch::<()>::Json(patch))
+            .await
+            .map_err(SyncError::Api)?;
+    }
+    Ok(Action::await_change())
+}
+
+/// Those that failed for want of a key, each time the keyring changes.
+fn waiting_for_key(
+    shared: Arc<Shared>,
+    store: Store<Guarded>,
+) -> impl Stream<Item = ObjectRef<Guarded>> {
+    let versions = stream::unfold((shared, None), |(shared, seen)| async move {
+        loop {
+            tokio::time::sleep(KEYS_POLL).await;
+            let version = shared.unsealer.keys_version();
+            if seen != Some(version) {
+                return Some(((shared.clone(), version), (shared, Some(version))));
+            }
+        }
+    });
+    versions.flat_map(move |(shared, version)| {
+        let waiting: Vec<ObjectRef<Guarded>> = store
+            .state()
+            .iter()
+            .filter(|sync| {
+                shared
+                    .memory
+                    .waits_for_key(&sync.uid().unwrap_or_default(), version)
+            })
+            .map(|sync| ObjectRef::from_obj(sync.as_ref()))
+            .collect();
+        stream::iter(waiting)
+    })
+}
+
+fn population(shared: &Shared, store: &Store<Guarded>) {
+    let syncs = store.state();
+    let failing = syncs
+        .iter()
+        .filter(|sync| {
+            let conditions = sync
+                .0
+                .as_ref()
+                .ok()
+                .and_then(|sync| sync.status.as_ref())
+                .map(|status| status.conditions.as_slice());
+            let ready =
+                conditions.and_then(|conditions| conditions::find(conditions, conditions::READY));
+            ready.is_none_or(|ready| ready.status == "False")
+        })
+        .count();
+    shared
+        .metrics
+        .population(Kind::ManifestSync, syncs.len(), failing);
+}
+
+fn reconcile_at(sync: &ManifestSync) -> Option<&str> {
+    sync.annotations()
+        .get(names::RECONCILE_AT_ANNOTATION)
+        .map(String::as_str)
+}
+
+/// Any number: spreads polls, protects nothing.
+fn random() -> u64 {
+    RandomState::new().hash_one(0_u8)
+}
+
+fn said(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}
