@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, process::ExitCode, sync::Arc, time::Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Parser;
 use tests::{
     RUNTIME,
@@ -17,6 +17,7 @@ use tests::{
     tools::workspace,
     waxwing::Waxwing,
 };
+use tokio::sync::OnceCell;
 
 use stage::{Stage, chapter, say, time};
 
@@ -41,18 +42,6 @@ struct Arguments {
     context: Option<String>,
 }
 
-/// Everything that runs during the demo.
-struct Scene {
-    /// Ours; `None` with `--context`.
-    plane: Option<Arc<Plane>>,
-    /// The other one's cluster.
-    foreign: Option<Cluster>,
-    controller: Controller,
-    git: GitServer,
-    stage: Stage,
-    directory: PathBuf,
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = RUNTIME.block_on(demo(&arguments));
@@ -68,29 +57,42 @@ fn main() -> ExitCode {
 
 async fn demo(arguments: &Arguments) -> Result<()> {
     plane::check_machine()?;
-    let mut scene = tokio::select! {
-        scene = Scene::set(arguments) => scene?,
+    let ground = tokio::select! {
+        ground = Ground::lay(arguments) => ground?,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
     };
-    let told = tokio::select! {
-        told = scene.play() => told,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    let played = tokio::select! {
+        played = ground.play() => played,
+        _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
     };
-    if told.is_err() {
-        eprint!("\n{}", tail(&scene.controller.log(), 30));
-    } else if arguments.keep {
-        scene.keep().await?;
+    match (&played, ground.controller.get()) {
+        (Err(_), Some(controller)) => eprint!("\n{}", tail(&controller.log(), 30)),
+        (Ok(()), Some(controller)) if arguments.keep => ground.keep(controller).await?,
+        _ => {}
     }
-    let struck = scene.strike().await;
-    told?;
+    let struck = ground.strike().await;
+    played?;
     struck
 }
 
-impl Scene {
-    async fn set(arguments: &Arguments) -> Result<Self> {
+/// What the demo is played on.
+struct Ground {
+    /// A control plane of ours; `None` with `--context`.
+    plane: Option<Arc<Plane>>,
+    /// Somebody's cluster, with `--context`.
+    foreign: Option<Cluster>,
+    binaries: Binaries,
+    git: GitServer,
+    /// There once it is installed and ready.
+    controller: OnceCell<Controller>,
+    directory: PathBuf,
+}
+
+impl Ground {
+    async fn lay(arguments: &Arguments) -> Result<Self> {
         let directory = janitor::root().join("demo");
-        let home = directory.join("home");
-        fs::create_dir_all(&home).context("a directory for the demo")?;
+        fs::create_dir_all(directory.join("shop")).context("a directory for the demo")?;
+        fs::create_dir_all(directory.join("home")).context("a home for the demo")?;
 
         chapter("Set the scene");
         let started = Instant::now();
@@ -101,33 +103,39 @@ impl Scene {
         say(&format!("built ({})", time(started.elapsed())));
 
         let started = Instant::now();
-        let (plane, foreign) = match &arguments.context {
-            None => {
-                say("starting etcd, kube-apiserver and kube-controller-manager");
-                (Some(Plane::own(PlaneOptions::default()).await?), None)
-            }
-            Some(context) => {
-                let cluster = Cluster::of_context(context, &directory).await?;
-                refuse_installed(&cluster, context).await?;
-                (None, Some(cluster))
-            }
+        let (plane, foreign) = if let Some(context) = &arguments.context {
+            let cluster = Cluster::of_context(context, &directory).await?;
+            refuse_installed(&cluster, context).await?;
+            (None, Some(cluster))
+        } else {
+            say("starting etcd, kube-apiserver and kube-controller-manager");
+            (Some(Plane::own(PlaneOptions::default()).await?), None)
         };
-        let cluster = plane
-            .as_deref()
-            .map(Plane::cluster)
-            .or(foreign.as_ref())
-            .context("a cluster")?;
-        let version = cluster
+        let git = GitServer::start().await?;
+        let ground = Self {
+            plane,
+            foreign,
+            binaries,
+            git,
+            controller: OnceCell::new(),
+            directory,
+        };
+        let version = ground
+            .cluster()?
             .client()
             .apiserver_version()
             .await
-            .context("asking the API server for its version")?;
+            .context("asking the API server")?;
         say(&format!(
             "Kubernetes {} ({})",
             version.git_version,
             time(started.elapsed())
         ));
+        Ok(ground)
+    }
 
+    async fn play(&self) -> Result<()> {
+        let cluster = self.cluster()?;
         let started = Instant::now();
         say(
             "installing: kubectl apply -k deploy, and the controller with the rights that it gives",
@@ -137,67 +145,19 @@ impl Scene {
             config,
             ..ControllerOptions::default()
         };
-        let installed = Controller::install(cluster, options).await;
-        let controller = match installed {
-            Ok(controller) => controller,
-            Err(error) => {
-                if arguments.context.is_some() {
-                    uninstall(cluster).await?;
-                }
-                return Err(error);
-            }
-        };
+        let controller = self
+            .controller
+            .get_or_try_init(|| Controller::install(cluster, options))
+            .await?;
         say(&format!(
             "the controller is ready ({})",
             time(started.elapsed())
         ));
 
-        let git = GitServer::start().await?;
-        // Only for its being there: the work is done in a clone, over https.
-        git.repository("shop").await?;
-        let waxwing = Waxwing::new(&binaries, &directory, &home, cluster.kubeconfig());
-        let mut environment = waxwing.environment();
-        environment.extend([
-            ("GIT_SSL_CAINFO", git.ca_file().into()),
-            ("GIT_TERMINAL_PROMPT", "0".into()),
-            ("GIT_AUTHOR_NAME", "Demo Person".into()),
-            ("GIT_AUTHOR_EMAIL", "demo@example.com".into()),
-            ("GIT_COMMITTER_NAME", "Demo Person".into()),
-            ("GIT_COMMITTER_EMAIL", "demo@example.com".into()),
-        ]);
-        let programs = vec![
-            ("waxwing", binaries.waxwing.clone()),
-            ("kubectl", cluster.kubectl_path().to_owned()),
-        ];
-        let clone = directory.join("shop");
-        fs::create_dir_all(&clone).context("a directory for the clone")?;
-        let mut stage = Stage::new(clone, environment, programs);
-        stage
-            .run(&["git", "init", "--quiet", "--initial-branch", BRANCH])
-            .await?;
-        stage
-            .run(&["git", "remote", "add", "origin", &git.url("shop")])
-            .await?;
-        Ok(Self {
-            plane,
-            foreign,
-            controller,
-            git,
-            stage,
-            directory,
-        })
-    }
-
-    async fn play(&mut self) -> Result<()> {
-        let cluster = self
-            .plane
-            .as_deref()
-            .map(Plane::cluster)
-            .or(self.foreign.as_ref())
-            .context("a cluster")?;
-        let account = format!("{SYSTEM}:{}", self.controller.installation().account);
-        let told = story::tell(&mut self.stage, cluster, &self.git, &account).await?;
-        let (commands, took) = self.stage.tally();
+        let mut stage = self.stage().await?;
+        let account = format!("{SYSTEM}:{}", controller.installation().account);
+        let told = story::tell(&mut stage, cluster, &self.git, &account).await?;
+        let (commands, took) = stage.tally();
         say(&format!(
             "\nDone: {commands} commands in {}; the Secret was there {} after the sync was created, a hand edit was \
              repaired in {}, a plain Secret was refused, and no value was printed.",
@@ -208,53 +168,86 @@ impl Scene {
         Ok(())
     }
 
-    async fn keep(&self) -> Result<()> {
+    /// A clone of an empty repository, and the programs that the user has.
+    async fn stage(&self) -> Result<Stage> {
+        let cluster = self.cluster()?;
+        // Made here only for its being there: the work is done in a clone, over https.
+        self.git.repository("shop").await?;
+        let home = self.directory.join("home");
+        let mut environment =
+            Waxwing::new(&self.binaries, &self.directory, &home, cluster.kubeconfig())
+                .environment();
+        environment.extend([
+            ("GIT_SSL_CAINFO", self.git.ca_file().into()),
+            ("GIT_TERMINAL_PROMPT", "0".into()),
+            ("GIT_AUTHOR_NAME", "Demo Person".into()),
+            ("GIT_AUTHOR_EMAIL", "demo@example.com".into()),
+            ("GIT_COMMITTER_NAME", "Demo Person".into()),
+            ("GIT_COMMITTER_EMAIL", "demo@example.com".into()),
+        ]);
+        let programs = vec![
+            ("waxwing", self.binaries.waxwing.clone()),
+            ("kubectl", cluster.kubectl_path().to_owned()),
+        ];
+        let mut stage = Stage::new(self.directory.join("shop"), environment, programs);
+        stage
+            .run(&["git", "init", "--quiet", "--initial-branch", BRANCH])
+            .await?;
+        stage
+            .run(&["git", "remote", "add", "origin", &self.git.url("shop")])
+            .await?;
+        Ok(stage)
+    }
+
+    async fn keep(&self, controller: &Controller) -> Result<()> {
         let cluster = self.cluster()?;
         say(&format!(
             "\nEverything keeps running. In another terminal:\n\n  \
              export KUBECONFIG={}\n  \
              {} get waxwing --all-namespaces\n\n  \
-             controller's log: {}\n  \
-             work tree:        {} (git push needs GIT_SSL_CAINFO={})\n  \
-             waxwing:          {}\n\n\
+             log of the controller: {}\n  \
+             work tree:             {} (git push needs GIT_SSL_CAINFO={})\n  \
+             waxwing:               {}\n\n\
              Ctrl-C here stops and removes it all.",
             cluster.kubeconfig().display(),
             cluster.kubectl_path().display(),
-            self.controller.log().display(),
+            controller.log().display(),
             self.directory.join("shop").display(),
             self.git.ca_file().display(),
-            Binaries::ready()?.waxwing.display(),
+            self.binaries.waxwing.display(),
         ));
         tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")
     }
 
-    /// Takes down what would stay: with a plane of ours, everything goes with the plane.
+    /// Takes down what would stay in somebody's cluster; a plane of ours takes everything with it.
     async fn strike(&self) -> Result<()> {
         let Some(cluster) = &self.foreign else {
             return Ok(());
         };
         chapter("Clean up");
-        // The sync first, while the controller is there to release it; the namespace takes the rest.
-        cluster
-            .kubectl(&[
-                "delete",
-                "manifestsync",
-                "--all",
-                "--namespace",
-                story::NAMESPACE,
-            ])
-            .await?
-            .ok()?;
-        cluster
-            .kubectl(&[
-                "delete",
-                "namespace",
-                story::NAMESPACE,
-                "--ignore-not-found",
-            ])
-            .await?
-            .ok()?;
-        self.controller.stop().await?;
+        if let Some(controller) = self.controller.get() {
+            // The sync first, while the controller is there to release it; the namespace takes the rest.
+            cluster
+                .kubectl(&[
+                    "delete",
+                    "manifestsync",
+                    "--all",
+                    "--namespace",
+                    story::NAMESPACE,
+                ])
+                .await?
+                .ok()?;
+            cluster
+                .kubectl(&[
+                    "delete",
+                    "namespace",
+                    story::NAMESPACE,
+                    "--ignore-not-found",
+                ])
+                .await?
+                .ok()?;
+            controller.stop().await?;
+        }
         uninstall(cluster).await
     }
 

@@ -48,20 +48,20 @@ async fn a_key_that_arrives_late(world: &World) -> Result<()> {
         .lines()
         .find_map(|line| line.strip_prefix("# public key: "))
         .context("the public key")?;
-    let (name, value) = ("db", canary::value());
-    let manifest = world.secret(name, &[("password", &value)]);
-    let sealed = world
-        .waxwing
-        .run_with(
-            &["seal", "-f", "-", "-r", public],
-            Some(manifest.as_bytes()),
-        )
-        .await?
-        .ok()?;
-    let sealed = sealed.stdout;
-
+    let value = canary::value();
+    let seal = async |name: &str| -> Result<String> {
+        let manifest = world.secret(name, &[("password", &value)]);
+        let sealed = world
+            .waxwing
+            .run_with(
+                &["seal", "-f", "-", "-r", public],
+                Some(manifest.as_bytes()),
+            )
+            .await?;
+        Ok(sealed.ok()?.stdout)
+    };
     let git = world.repository("app").await?;
-    git.write("db.yaml", &sealed)?;
+    git.write("db.yaml", seal("in-git").await?)?;
     let commit = git.push("First").await?;
     world.sync("app", &git, json!({})).await?;
     let waiting = world
@@ -71,18 +71,18 @@ async fn a_key_that_arrives_late(world: &World) -> Result<()> {
         reason(&waiting, "Ready") == "PlanRefused",
         &format!("PlanRefused, not: {}", waiting["status"]),
     )?;
-    let by_hand = sealed.replace("name: db\n", "name: db\n  labels:\n    by: hand\n");
+    let sealed = seal("by-hand").await?;
     let cluster = world.cluster();
     cluster
         .kubectl_with(
             cluster.kubeconfig(),
             &["apply", "-f", "-"],
-            Some(by_hand.as_bytes()),
+            Some(sealed.as_bytes()),
         )
         .await?
         .ok()?;
     let waiting = world
-        .wait_condition("SealedSecret", name, "Ready", "False", &[])
+        .wait_condition("SealedSecret", "by-hand", "Ready", "False", &[])
         .await?;
     check(
         reason(&waiting, "Ready") == "UnknownKey",
@@ -107,7 +107,8 @@ async fn a_key_that_arrives_late(world: &World) -> Result<()> {
         "stringData": {"identity": line}});
     world.cluster().apply(&[key]).await?;
     let started = std::time::Instant::now();
-    world.wait_for_value(name, "password", &value).await?;
+    world.wait_for_value("by-hand", "password", &value).await?;
+    world.wait_for_value("in-git", "password", &value).await?;
     world.wait_applied("app", &commit).await?;
     let took = started.elapsed();
     check(
