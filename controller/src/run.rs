@@ -21,10 +21,17 @@ use crate::{
     http::{self, Readiness},
     keys::{self, SharedKeyring, run::KeysContext},
     metrics::Metrics,
-    sync::source::{GitSource, SourceLimits},
+    sync::{
+        self, Account, SyncContext, SyncSettings,
+        source::{GitSource, SourceLimits},
+    },
     unseal::{self, Policy, Unsealer, UnsealerSetup},
 };
 
+/// Name of the controller's ServiceAccount in `deploy/`.
+const CONTROLLER_ACCOUNT: &str = "waxwing-controller";
+/// Passes of ManifestSyncs at a time: each holds one revision in memory.
+const PASSES: u16 = 4;
 /// What is in flight gets this long to end after a signal; Kubernetes grants 30 s.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -121,7 +128,24 @@ async fn work(
 
     let source = GitSource::new(&settings.cache_dir, SourceLimits::default(), configuration.allow_file_sources)
         .with_context(|| format!("--cache-dir {}", settings.cache_dir.display()))?;
-    let _ = source;
+    let context = SyncContext {
+        client,
+        unsealer,
+        source,
+        settings: SyncSettings {
+            controller: Account {
+                namespace: settings.namespace.clone(),
+                name: CONTROLLER_ACCOUNT.to_owned(),
+            },
+            default_service_account: configuration.default_service_account.clone(),
+            watch_namespace: None,
+            concurrency: PASSES,
+            limits: manifests::Limits::default(),
+        },
+        metrics,
+    };
+    let stop = shutdown.clone();
+    parts.spawn(async move { sync::run(context, stop).await });
     readiness.ready();
     tracing::info!("ready");
     finish(parts, &shutdown).await
