@@ -47,7 +47,7 @@ pub struct PlaneOptions {
     pub audit: bool,
 }
 
-/// A running control plane; stopped, with its data gone, when dropped.
+/// A running control plane; stopped, with its data gone and its logs kept, when dropped.
 pub struct Plane {
     directory: PathBuf,
     tools: Tools,
@@ -252,7 +252,8 @@ impl Drop for Plane {
         }
         drop(servers.etcd.kill());
         drop(servers);
-        drop(fs::remove_dir_all(&self.directory));
+        // The logs stay until the process ends, for the search for values.
+        drop(fs::remove_dir_all(self.directory.join("etcd")));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -9,6 +10,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     binaries::Binaries,
+    janitor,
     process::{Output, run},
 };
 
@@ -71,6 +73,17 @@ impl Waxwing {
             .args(args)
             .current_dir(&self.directory)
             .envs(self.environment());
-        run(&mut command, stdin).await.context("running waxwing")
+        let output = run(&mut command, stdin).await.context("running waxwing")?;
+        // Kept for the search for values at the end of the run. What `reveal` prints is asked for.
+        if args.first() != Some(&"reveal") {
+            let file = janitor::root().join("waxwing.log");
+            let mut log = std::fs::File::options()
+                .create(true)
+                .append(true)
+                .open(file)
+                .context("the log of waxwing")?;
+            writeln!(log, "{output}").context("the log of waxwing")?;
+        }
+        Ok(output)
     }
 }

@@ -382,6 +382,32 @@ impl World {
         Ok(())
     }
 
+    // After a scenario.
+
+    /// Writes down what of the scenario can be seen from outside, for the search for values: every object of its
+    /// namespace but Secrets, the keys, the controller's metrics, its command line and its environment.
+    pub async fn keep_traces(&self) -> Result<()> {
+        let kinds = "manifestsyncs,sealedsecrets,sealingkeys,events,configmaps,deployments,replicasets,pods,leases";
+        let all = [
+            "get",
+            kinds,
+            "--namespace",
+            &self.namespace,
+            "--output=json",
+            "--show-managed-fields",
+        ];
+        let mut traces = self.cluster().kubectl(&all).await?.ok()?.stdout;
+        if let Some(id) = self.controller.id() {
+            traces.push_str(&self.controller.get("/metrics").await?.1);
+            for file in ["cmdline", "environ"] {
+                let bytes = fs::read(format!("/proc/{id}/{file}")).context("reading procfs")?;
+                traces.push_str(&String::from_utf8_lossy(&bytes));
+            }
+        }
+        fs::write(self.directory.join("traces.txt"), traces)
+            .context("writing the traces of a scenario")
+    }
+
     // For a failed scenario.
 
     /// What a person would look at first: the controller's log and our objects in the namespace.

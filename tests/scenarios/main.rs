@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 use libtest_mimic::{Arguments, Trial};
 use tests::{RUNTIME, janitor, plane, world::World};
 
+mod canary;
 mod harness;
 mod install;
 mod life;
@@ -40,8 +41,14 @@ fn main() -> ExitCode {
     ];
     let trials = trials.into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
+    // After all the others, over everything that they left.
+    let searched = libtest_mimic::run(&arguments, canary::scenarios());
     janitor::clean_up();
-    conclusion.exit_code()
+    if conclusion.has_failed() {
+        conclusion.exit_code()
+    } else {
+        searched.exit_code()
+    }
 }
 
 /// A scenario that needs no world.
@@ -81,6 +88,10 @@ where
                 let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
                 Err(anyhow!("panicked: {}", text.unwrap_or_default()))
             });
+            let result = match result {
+                Ok(()) => world.keep_traces().await,
+                Err(error) => Err(error),
+            };
             match result {
                 Ok(()) => Ok(()),
                 Err(error) => Err(format!("{error:#}\n\n{}", world.report().await).into()),
