@@ -46,7 +46,8 @@ const QUIET: Duration = Duration::from_millis(100);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const RETRY_CAP: Duration = Duration::from_secs(60);
 
-/// Runs until `shutdown`; calls `ready` once, when the keys that are there have been read.
+/// Runs until `shutdown`; calls `ready` once, when the keys that are there have been read and their
+/// SealingKeys written (or the first try to write them failed).
 pub async fn run(context: KeysContext, ready: impl FnOnce(), shutdown: CancellationToken) {
     let mut keys = Keys {
         store: KeyStore::new(context.client.clone(), &context.namespace),
@@ -86,6 +87,8 @@ impl Keys {
         let mut changes = self.changes();
         let mut ready = Some(ready);
         let mut listing: Vec<String> = Vec::new();
+        // Keys are judged together: not before all that exist have been listed.
+        let mut listed = false;
         let mut due = false;
         let mut retry = FIRST_RETRY;
         let mut wait = QUIET;
@@ -97,29 +100,29 @@ impl Keys {
             };
             match change {
                 Ok(Some(Change::Secret(event))) => {
-                    if matches!(event, watcher::Event::InitDone)
-                        && let Some(ready) = ready.take()
-                    {
-                        self.take_secret(event, &mut listing);
-                        ready();
-                    } else {
-                        self.take_secret(event, &mut listing);
-                    }
-                    (due, wait) = (true, QUIET);
+                    listed |= matches!(event, watcher::Event::InitDone);
+                    self.take_secret(event, &mut listing);
+                    (due, wait) = (listed, QUIET);
                 }
                 Ok(Some(Change::Published(event))) => {
-                    due |= self.is_news(&event);
+                    due |= listed && self.is_news(&event);
                     wait = QUIET;
                 }
                 Ok(None) => return,
-                Err(_quiet) => match self.settle_and_publish(&signer).await {
-                    Ok(()) => (due, retry) = (false, FIRST_RETRY),
-                    Err(error) => {
-                        tracing::warn!(%error, "keys are not published yet; trying again");
-                        wait = retry;
-                        retry = (retry * 2).min(RETRY_CAP);
+                Err(_quiet) => {
+                    match self.settle_and_publish(&signer).await {
+                        Ok(()) => (due, retry) = (false, FIRST_RETRY),
+                        Err(error) => {
+                            tracing::warn!(%error, "keys are not published yet; trying again");
+                            wait = retry;
+                            retry = (retry * 2).min(RETRY_CAP);
+                        }
                     }
-                },
+                    // Also after a failure: what can be opened is not kept waiting for a SealingKey.
+                    if let Some(ready) = ready.take() {
+                        ready();
+                    }
+                }
             }
         }
     }
