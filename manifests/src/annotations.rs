@@ -75,7 +75,7 @@ pub fn problems(object: &Object) -> Vec<Problem> {
         .map(|(key, _)| key);
     let problem = |key: &String| {
         let (id, location) = (
-            object.id.clone(),
+            Box::new(object.id.clone()),
             object.location_of(&["metadata", "annotations", key]),
         );
         match POLICIES.iter().find(|(known, _)| known == key) {

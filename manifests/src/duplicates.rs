@@ -16,7 +16,7 @@ pub fn duplicates(objects: &[Object]) -> Vec<Problem> {
             Some(&first) => {
                 let second = object.location.clone();
                 found.push(Problem::Duplicate {
-                    object: id.clone(),
+                    object: Box::new(id.clone()),
                     first: Clone::clone(first),
                     second,
                 });

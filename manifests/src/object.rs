@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use serde_json::Value;
+use zeroize::Zeroize;
 
 use crate::Location;
 
@@ -68,6 +69,11 @@ pub struct Object {
 }
 
 impl Object {
+    /// Overwrites every text of the value with zeros and leaves it empty: for a Secret that is no longer needed. Identity and places stay.
+    pub fn wipe(&mut self) {
+        wipe(&mut self.value);
+    }
+
     /// Where the key at `path` stands, such as `["metadata", "annotations", "waxwing.dev/wave"]`. Falls back to the deepest part of the
     /// path that is written in this object: below four levels, and where a key comes from a merge key.
     pub fn location_of(&self, path: &[&str]) -> Location {
@@ -95,6 +101,15 @@ impl Positions {
 
     pub(crate) fn insert(&mut self, path: &[&str], line: usize, column: usize) {
         self.0.insert(join(path), (line, column));
+    }
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(entries) => entries.values_mut().for_each(wipe),
+        _ => {}
     }
 }
 

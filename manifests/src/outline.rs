@@ -7,7 +7,7 @@ use serde_saphyr::granit_parser::{
 };
 
 use crate::Limits;
-use crate::read::kubectl::is_deceptive;
+use crate::read::kubectl::{is_deceptive, is_deceptive_tagged};
 
 /// The nodes of one document. Offsets and lines are relative to the text that was outlined.
 pub(crate) struct Outline {
@@ -30,11 +30,11 @@ pub(crate) struct Node {
 
 /// What a node is.
 pub(crate) enum Shape {
-    /// Not a key and plain: what kubectl and a YAML 1.2 reader may see differently.
+    /// Not a key and not quoted: what kubectl and the parser may see differently.
     Plain {
         deceptive: bool,
     },
-    /// A scalar that is quoted, a block, or tagged.
+    /// A scalar that is quoted or a block.
     Scalar,
     Key {
         text: Box<str>,
@@ -153,6 +153,14 @@ impl Outline {
             .find(|&(k, _)| self.key(k) == Some(key))
     }
 
+    /// The aliases in a node, itself included. Nodes stand in the order of the text, so those of one node are together.
+    pub(crate) fn aliases(&self, index: usize) -> impl Iterator<Item = usize> {
+        let end = self.node(index).end;
+        let inside =
+            (index..self.len()).take_while(move |&at| at == index || self.node(at).start < end);
+        inside.filter(|&at| matches!(self.node(at).shape, Shape::Alias(_)))
+    }
+
     /// How many nodes there are.
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
@@ -188,10 +196,12 @@ impl Builder<'_> {
                         text: text.as_ref().into(),
                         plain: style == ScalarStyle::Plain && tag.is_none(),
                     }
-                } else if style == ScalarStyle::Plain && tag.is_none() {
-                    Shape::Plain {
-                        deceptive: is_deceptive(&text),
-                    }
+                } else if style == ScalarStyle::Plain {
+                    let deceptive = match tag.as_deref() {
+                        None => is_deceptive(&text),
+                        Some(tag) => is_deceptive_tagged(&text, tag.core_suffix()),
+                    };
+                    Shape::Plain { deceptive }
                 } else {
                     Shape::Scalar
                 };
@@ -216,7 +226,7 @@ impl Builder<'_> {
                 self.add(Shape::Alias(target), range(span), span, 0)?;
             }
             Event::SequenceStart(_, anchor, _) => {
-                self.start(Shape::Sequence { items: Vec::new() }, span, anchor)?
+                self.start(Shape::Sequence { items: Vec::new() }, span, anchor)?;
             }
             Event::MappingStart(style, anchor, _) => {
                 let flow = style == StructureStyle::Flow;

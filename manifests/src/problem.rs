@@ -18,7 +18,7 @@ pub enum Problem {
     /// An annotation that asks for something that is not built yet. It is never ignored.
     AnnotationNotBuilt {
         /// The object that carries it.
-        object: ObjectId,
+        object: Box<ObjectId>,
         /// The annotation's key.
         key: String,
         /// Where it stands.
@@ -27,7 +27,7 @@ pub enum Problem {
     /// An annotation under the product's own prefix that nothing knows: most likely mistyped.
     AnnotationUnknown {
         /// The object that carries it.
-        object: ObjectId,
+        object: Box<ObjectId>,
         /// The annotation's key.
         key: String,
         /// Where it stands.
@@ -36,7 +36,7 @@ pub enum Problem {
     /// The same object twice.
     Duplicate {
         /// Its identity, as the later one writes it.
-        object: ObjectId,
+        object: Box<ObjectId>,
         /// Where it stands first.
         first: Location,
         /// Where it stands again.

@@ -195,10 +195,10 @@ mod tests {
                 "apiVersion: v1\nkind: {kind}\nmetadata:\n  name: a\n  annotations:\n    {LAST_APPLIED}: {copy}\n"
             )
         };
-        let expected = format!("6:5 metadata.annotations {LAST_APPLIED}");
-        assert_eq!(findings(&with("Secret", copy)), [expected.clone()]);
-        assert_eq!(findings(&with("ConfigMap", copy)), [expected.clone()]);
-        assert_eq!(findings(&with("Secret", "'{'")), [expected]);
+        let expected = [format!("6:5 metadata.annotations {LAST_APPLIED}")];
+        assert_eq!(findings(&with("Secret", copy)), expected);
+        assert_eq!(findings(&with("ConfigMap", copy)), expected);
+        assert_eq!(findings(&with("Secret", "'{'")), expected);
         for harmless in [
             "'{\"kind\":\"Secret\",\"data\":{}}'",
             "'{\"kind\":\"ConfigMap\",\"data\":{\"a\":\"b\"}}'",

@@ -170,7 +170,7 @@ impl Reader<'_> {
                 self.incomplete(&value, error);
             }
             (Ok(id), None) => {
-                let span_node = node.or(self.outline.root());
+                let span_node = node.or_else(|| self.outline.root());
                 let range = span_node.map_or(0..0, |node| self.outline.range(node));
                 let base = self.place.chunk.range.start;
                 let object = Object {
@@ -206,7 +206,7 @@ impl Reader<'_> {
 
     /// Where the deepest part of `path` that is written below `node` stands.
     fn location_at(&self, node: Option<usize>, path: &[&str]) -> Location {
-        let Some(node) = node.or(self.outline.root()) else {
+        let Some(node) = node.or_else(|| self.outline.root()) else {
             return self.place.location(1, 1);
         };
         let (mut at, mut parent) = (node, self.outline.resolve(node));
@@ -278,25 +278,32 @@ impl Reader<'_> {
 
     /// A key that stands before a merge key which brings it too.
     fn late_merge(&self, entries: &[(usize, usize)]) -> Option<String> {
-        let is_merge = |key: usize| matches!(&self.outline.node(key).shape, Shape::Key { text, plain: true } if &**text == "<<");
-        let position = entries.iter().position(|&(key, _)| is_merge(key))?;
+        let position = entries.iter().position(|&(key, _)| self.is_merge(key))?;
         let (_, merged) = entries[position];
-        let merged = self.outline.resolve(merged);
-        let sources = match &self.outline.node(merged).shape {
-            Shape::Sequence { items } => items
-                .iter()
-                .map(|&item| self.outline.resolve(item))
-                .collect(),
-            _ => vec![merged],
-        };
-        let before = entries[..position]
+        let mut before = entries[..position]
             .iter()
             .filter_map(|&(key, _)| self.outline.key(key));
-        let mut late = before.filter(|key| {
-            sources
-                .iter()
-                .any(|&source| self.outline.entry(source, key).is_some())
-        });
-        late.next().map(str::to_owned)
+        before
+            .find(|key| self.brings(merged, key))
+            .map(str::to_owned)
+    }
+
+    /// Whether the value of a merge key brings `name`. An anchor can only bring what stands before it, so this ends.
+    fn brings(&self, merged: usize, name: &str) -> bool {
+        match &self.outline.node(self.outline.resolve(merged)).shape {
+            Shape::Sequence { items } => items.iter().any(|&item| self.brings(item, name)),
+            Shape::Mapping { entries, .. } => entries.iter().any(|&(key, value)| {
+                if self.is_merge(key) {
+                    self.brings(value, name)
+                } else {
+                    self.outline.key(key) == Some(name)
+                }
+            }),
+            _ => false,
+        }
+    }
+
+    fn is_merge(&self, key: usize) -> bool {
+        matches!(&self.outline.node(key).shape, Shape::Key { text, plain: true } if &**text == "<<")
     }
 }

@@ -17,6 +17,23 @@ pub(crate) fn is_deceptive(text: &str) -> bool {
     text.contains('_') && !has_single_underscores(text) && number(text).is_some()
 }
 
+/// Whether kubectl would read the plain scalar `text` with a tag as something else than we do. `core` is the name of a tag of YAML
+/// itself, such as `str`; any other tag makes text of the scalar in kubectl, and nothing in the YAML parser.
+pub(crate) fn is_deceptive_tagged(text: &str, core: Option<&str>) -> bool {
+    match core {
+        Some("null") => !text.is_empty() && !is_null(text),
+        Some(_) => false,
+        None => {
+            let lower = text.to_ascii_lowercase();
+            let is_word = matches!(
+                lower.as_str(),
+                "" | "~" | "null" | "y" | "yes" | "on" | "true" | "n" | "no" | "off" | "false"
+            );
+            is_word || number(text).is_some()
+        }
+    }
+}
+
 /// What kubectl makes of the plain key `text`, when that is another text.
 pub(crate) fn key_reads_as(text: &str) -> Option<String> {
     let read = boolean(text)
@@ -60,12 +77,31 @@ fn number(text: &str) -> Option<String> {
     if let Some(value) = integer(&plain) {
         return Some(value.to_string());
     }
-    // `sigs.k8s.io/yaml` prints a float key with the precision of 32 bits.
-    is_float(&plain).then(|| {
-        plain
-            .parse::<f32>()
-            .map_or(plain, |value| value.to_string())
-    })
+    let float = is_float(&plain)
+        .then(|| plain.parse::<f64>().ok())
+        .flatten()?;
+    // What is out of range stays text.
+    float.is_finite().then(|| float_key(&plain))
+}
+
+/// `sigs.k8s.io/yaml` prints a float key with the precision of 32 bits, as `strconv.FormatFloat(key, 'g', -1, 32)`.
+fn float_key(text: &str) -> String {
+    let value: f32 = text.parse().unwrap_or(f32::NAN);
+    if value.is_infinite() {
+        return if value > 0.0 { ".inf" } else { "-.inf" }.to_owned();
+    }
+    let scientific = format!("{value:e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    match exponent {
+        // Six digits is where Go's shortest form changes over.
+        -4..6 => value.to_string(),
+        _ => format!(
+            "{mantissa}e{}{:02}",
+            if exponent < 0 { '-' } else { '+' },
+            exponent.abs()
+        ),
+    }
 }
 
 /// `strconv.ParseInt(text, 0, 64)`, and the same for unsigned numbers.
@@ -132,6 +168,12 @@ mod tests {
             ("0", None),
             ("+1", Some("1")),
             ("1e3", Some("1000")),
+            ("16777217.0", Some("1.6777216e+07")),
+            ("1e21", Some("1e+21")),
+            ("1e-9", Some("1e-09")),
+            ("1e99", Some(".inf")),
+            ("59E936", None),
+            ("-0", Some("0")),
             ("1.2.3", None),
             ("-", None),
             (".", None),

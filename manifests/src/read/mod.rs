@@ -1,6 +1,6 @@
 //! Bytes to objects, as Kubernetes reads them.
 //!
-//! `encoding` makes text of bytes, `split` cuts it into documents, [`crate::outline`] says where each node stands, `value` resolves it to
+//! `encoding` makes text of bytes, `split` cuts it into documents, `outline` says where each node stands, `value` resolves it to
 //! JSON, `kubectl` refuses what kubectl would read differently, `identity` makes objects of it.
 
 mod document;

@@ -62,6 +62,8 @@ fn scalars_are_read_as_kubectl_reads_them() {
         ("1.2.3", json!("1.2.3")),
         ("nan", json!("nan")),
         ("!Ref x", json!("x")),
+        ("! 5", json!("5")),
+        ("!!int 0644", json!(420)),
         ("!!binary aGk=", json!("hi")),
         ("!!str 5", json!("5")),
         ("\t1", json!(1)),
@@ -98,6 +100,18 @@ fn what_json_cannot_carry_is_refused_where_it_stands_and_never_shown() {
         (
             "123e456",
             "a number that JSON cannot carry; quote it if it is text",
+        ),
+        (
+            "!secret 5",
+            "a plain value that kubectl and YAML 1.2 read as different types; quote it if it is text, else write it in the usual form",
+        ),
+        (
+            "!secret",
+            "a plain value that kubectl and YAML 1.2 read as different types; quote it if it is text, else write it in the usual form",
+        ),
+        (
+            "!!null 5",
+            "a plain value that kubectl and YAML 1.2 read as different types; quote it if it is text, else write it in the usual form",
         ),
         (
             "1__0",
@@ -371,6 +385,11 @@ fn every_reason_names_its_line_and_column() {
             "7:3",
             "the merge key `<<` stands after the key \"a\", which it also brings, and kubectl lets the merge win; put `<<` first",
         ),
+        (
+            format!("{head}x: &x {{a: 1}}\nz: &z {{<<: *x}}\nq:\n  a: 2\n  <<: [*z]\n"),
+            "8:3",
+            "the merge key `<<` stands after the key \"a\"",
+        ),
         (format!("{head}x: *nope\n"), "5:4", "not well-formed YAML: "),
         (
             format!("{head}x: &x [*x]\n"),
@@ -520,10 +539,8 @@ fn limits_are_named_and_nothing_is_read_in_part() {
 fn a_billion_laughs_are_refused_quickly() {
     let mut text = config_map("a") + "a: &a [x, x, x, x, x, x, x, x, x]\n";
     for (name, before) in "bcdefghi".chars().zip("abcdefgh".chars()) {
-        text += &format!(
-            "{name}: &{name} [{}]\n",
-            vec![format!("*{before}"); 9].join(", ")
-        );
+        let aliases = vec![format!("*{before}"); 9].join(", ");
+        text.extend([format!("{name}: &{name} [{aliases}]\n")]);
     }
     let started = std::time::Instant::now();
     let found = errors(&text);

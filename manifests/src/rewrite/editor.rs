@@ -59,18 +59,23 @@ impl<'a> Editor<'a> {
     }
 
     /// Edits that exchange only what differs; `None` when the text is too entangled for that.
-    pub(super) fn fine(mut self, node: usize, old: &Value, new: &Value) -> Option<Vec<Edit>> {
+    pub(super) fn differences(
+        mut self,
+        node: usize,
+        old: &Value,
+        new: &Value,
+    ) -> Option<Vec<Edit>> {
         self.mapping(node, old.as_object()?, new.as_object()?)?;
         Some(self.edits)
     }
 
     /// Edits that write the node anew as a whole.
-    pub(super) fn coarse(mut self, node: usize, new: &Value) -> Option<Vec<Edit>> {
+    pub(super) fn whole(mut self, node: usize, new: &Value) -> Vec<Edit> {
         match &self.outline.node(node).shape {
             Shape::Mapping { flow: false, .. } => block::whole(&mut self, node, new),
             _ => flow::whole(&mut self, node, new),
         }
-        Some(self.edits)
+        self.edits
     }
 
     /// Replaces bytes of the document.
@@ -136,13 +141,12 @@ impl<'a> Editor<'a> {
             if let Some(at) = entries.iter().position(|entry| key(entry) == Some(name)) {
                 position = at + 1;
             } else if old.get(name) != Some(value) {
-                match additions.last_mut().filter(|(at, _)| *at == position) {
-                    Some((_, group)) => group.insert(name.clone(), value.clone()),
-                    None => {
-                        additions.push((position, Map::from_iter([(name.clone(), value.clone())])));
-                        None
-                    }
-                };
+                if additions.last().is_none_or(|(at, _)| *at != position) {
+                    additions.push((position, Map::new()));
+                }
+                if let Some((_, group)) = additions.last_mut() {
+                    group.insert(name.clone(), value.clone());
+                }
             }
         }
         // Changes within nested mappings first: what remains is for this mapping's own lines.

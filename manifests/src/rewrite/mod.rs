@@ -52,11 +52,23 @@ pub enum RewriteError {
     #[error("{location}: {object} has a field {field:?}, which a Secret does not have; remove it")]
     UnexpectedField {
         /// The Secret.
-        object: ObjectId,
+        object: Box<ObjectId>,
         /// The field.
         field: String,
         /// Where it stands.
         location: Location,
+    },
+    /// Values of a Secret are written at an anchor outside of what is replaced, and would stay readable there.
+    #[error(
+        "{location}: values of {object} come from an anchor at line {definition} and would stay readable there; write them out in the Secret itself"
+    )]
+    CopyRemains {
+        /// The Secret.
+        object: Box<ObjectId>,
+        /// Where it stands.
+        location: Location,
+        /// The line on which the anchored values stand, from 1.
+        definition: usize,
     },
     /// The object cannot be changed without changing others.
     #[error(
@@ -64,7 +76,7 @@ pub enum RewriteError {
     )]
     Entangled {
         /// The object.
-        object: ObjectId,
+        object: Box<ObjectId>,
         /// Where it stands.
         location: Location,
     },
@@ -102,11 +114,18 @@ pub fn seal_in_place(
     sealed: &BTreeMap<usize, SealedReplacement>,
     limits: &Limits,
 ) -> Result<Vec<u8>, RewriteError> {
-    let parsed = readable(file, source, limits)?;
+    let parsed = Source::read(file, source, limits)?;
     let mut values = BTreeMap::new();
     for (&index, replacement) in sealed {
-        let (object, _, _) = find(&parsed, index)?;
-        values.insert(index, sealed_value(object, replacement)?);
+        let found = parsed.find(index)?;
+        if let Some(definition) = copy_outside(&found) {
+            return Err(RewriteError::CopyRemains {
+                object: Box::new(found.object.id.clone()),
+                location: found.object.location.clone(),
+                definition,
+            });
+        }
+        values.insert(index, sealed_value(found.object, replacement)?);
     }
     rewrite(file, source, &parsed, &values, limits)
 }
@@ -120,126 +139,129 @@ pub fn edit(
     values: &BTreeMap<usize, Value>,
     limits: &Limits,
 ) -> Result<Vec<u8>, RewriteError> {
-    let parsed = readable(file, source, limits)?;
+    let parsed = Source::read(file, source, limits)?;
     rewrite(file, source, &parsed, values, limits)
 }
 
 /// One replacement of bytes of the file.
+#[derive(Clone)]
 struct Edit {
     range: Range<usize>,
     text: String,
 }
 
-fn readable(file: &str, source: &[u8], limits: &Limits) -> Result<Vec<Parsed>, RewriteError> {
-    let (parsed, errors) = parse(file, source, limits);
-    if errors.is_empty() {
-        Ok(parsed)
-    } else {
-        Err(RewriteError::Read(errors))
+/// A file that was read, plaintext Secrets and all: wiped when it is dropped.
+struct Source(Vec<Parsed>);
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        for parsed in &mut self.0 {
+            parsed.document.objects.iter_mut().for_each(Object::wipe);
+        }
     }
 }
 
-fn find(
-    parsed: &[Parsed],
-    index: usize,
-) -> Result<(&Object, &Parsed, Option<usize>), RewriteError> {
-    let found = parsed.iter().find_map(|document| {
-        let position = document
-            .document
-            .objects
-            .iter()
-            .position(|object| object.index == index)?;
-        Some((
-            &document.document.objects[position],
-            document,
-            document.nodes[position],
-        ))
-    });
-    found.ok_or(RewriteError::NoSuchObject(index))
+impl Source {
+    fn read(file: &str, bytes: &[u8], limits: &Limits) -> Result<Self, RewriteError> {
+        let (parsed, errors) = parse(file, bytes, limits);
+        let source = Self(parsed);
+        if errors.is_empty() {
+            Ok(source)
+        } else {
+            Err(RewriteError::Read(errors))
+        }
+    }
+
+    fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.0.iter().flat_map(|parsed| &parsed.document.objects)
+    }
+
+    fn find(&self, index: usize) -> Result<Found<'_>, RewriteError> {
+        let found = self.0.iter().find_map(|parsed| {
+            let objects = &parsed.document.objects;
+            let position = objects.iter().position(|object| object.index == index)?;
+            Some(Found {
+                object: &objects[position],
+                parsed,
+                node: parsed.nodes[position],
+            })
+        });
+        found.ok_or(RewriteError::NoSuchObject(index))
+    }
+
+    /// Whether `new` is this file, with `values` in place of the objects of those indexes.
+    fn is_this_with(&self, new: &Self, values: &BTreeMap<usize, Value>) -> bool {
+        let count = |parsed: &Parsed| {
+            (
+                parsed.document.objects.len(),
+                parsed.document.incomplete.len(),
+            )
+        };
+        self.0.iter().map(count).eq(new.0.iter().map(count))
+            && self
+                .objects()
+                .zip(new.objects())
+                .all(|(old, new)| new.value == *values.get(&old.index).unwrap_or(&old.value))
+    }
+}
+
+/// An object, the document that it stands in, and its node there.
+struct Found<'a> {
+    object: &'a Object,
+    parsed: &'a Parsed,
+    node: Option<usize>,
+}
+
+impl Found<'_> {
+    fn entangled(&self) -> RewriteError {
+        RewriteError::Entangled {
+            object: Box::new(self.object.id.clone()),
+            location: self.object.location.clone(),
+        }
+    }
 }
 
 fn rewrite(
     file: &str,
-    source: &[u8],
-    parsed: &[Parsed],
+    bytes: &[u8],
+    source: &Source,
     values: &BTreeMap<usize, Value>,
     limits: &Limits,
 ) -> Result<Vec<u8>, RewriteError> {
-    let before: Vec<&Object> = parsed
-        .iter()
-        .flat_map(|parsed| &parsed.document.objects)
-        .collect();
     let holds = |new: &[u8], values: &BTreeMap<usize, Value>| {
-        let Ok(after) = readable(file, new, limits) else {
-            return false;
-        };
-        let same_rest = after.len() == parsed.len()
-            && after.iter().zip(parsed).all(|(new, old)| {
-                let count = |parsed: &Parsed| {
-                    (
-                        parsed.document.objects.len(),
-                        parsed.document.incomplete.len(),
-                    )
-                };
-                count(new) == count(old)
-            });
-        let mut after = after.iter().flat_map(|parsed| &parsed.document.objects);
-        same_rest
-            && before.iter().all(|old| {
-                after
-                    .next()
-                    .is_some_and(|new| new.value == *values.get(&old.index).unwrap_or(&old.value))
-            })
+        Source::read(file, new, limits).is_ok_and(|new| source.is_this_with(&new, values))
     };
-    let mut fine = Vec::new();
+    let lines = |found: &Found<'_>, value: &Value| {
+        Editor::new(bytes, found.parsed).differences(found.node?, &found.object.value, value)
+    };
+    let mut edits = Vec::new();
     for (&index, value) in values {
-        let (object, document, node) = find(parsed, index)?;
-        fine.extend(
-            node.and_then(|node| Editor::new(source, document).fine(node, &object.value, value))
-                .unwrap_or_default(),
-        );
+        edits.extend(lines(&source.find(index)?, value).unwrap_or_default());
     }
-    let new = apply(source, fine);
+    let new = apply(bytes, edits);
     if holds(&new, values) {
         return Ok(new);
     }
     // Something in the file needs more than exchanging lines: find out which object, and write that one anew.
     let mut edits = Vec::new();
     for (&index, value) in values {
-        let (object, document, node) = find(parsed, index)?;
+        let found = source.find(index)?;
         let only = BTreeMap::from([(index, value.clone())]);
-        let editor = || Editor::new(source, document);
-        let fine = || editor().fine(node?, &object.value, value);
-        let coarse = || editor().coarse(node?, value);
-        let fits = |edits: &Vec<Edit>| {
-            holds(
-                &apply(source, edits.iter().map(Edit::copy).collect()),
-                &only,
-            )
+        let fits = |edits: &Vec<Edit>| holds(&apply(bytes, edits.clone()), &only);
+        let whole = || {
+            found
+                .node
+                .map(|node| Editor::new(bytes, found.parsed).whole(node, value))
         };
-        let chosen = fine().filter(fits).or_else(|| coarse().filter(fits));
-        edits.extend(chosen.ok_or_else(|| entangled(object))?);
+        let chosen = lines(&found, value)
+            .filter(fits)
+            .or_else(|| whole().filter(fits));
+        edits.extend(chosen.ok_or_else(|| found.entangled())?);
     }
-    let new = apply(source, edits);
+    let new = apply(bytes, edits);
     match values.keys().next() {
-        Some(&index) if !holds(&new, values) => Err(entangled(find(parsed, index)?.0)),
+        Some(&index) if !holds(&new, values) => Err(source.find(index)?.entangled()),
         _ => Ok(new),
-    }
-}
-
-fn entangled(object: &Object) -> RewriteError {
-    RewriteError::Entangled {
-        object: object.id.clone(),
-        location: object.location.clone(),
-    }
-}
-
-impl Edit {
-    fn copy(&self) -> Self {
-        Self {
-            range: self.range.clone(),
-            text: self.text.clone(),
-        }
     }
 }
 
@@ -259,6 +281,44 @@ fn apply(source: &[u8], mut edits: Vec<Edit>) -> Vec<u8> {
     new
 }
 
+/// The line of values of a Secret that are written outside of its `data` and `stringData`: sealing would leave them there.
+fn copy_outside(found: &Found<'_>) -> Option<usize> {
+    let outline = &found.parsed.outline;
+    let line = |node: usize| {
+        found.object.location.line + outline.node(node).line
+            - found.node.map_or(0, |node| outline.node(node).line)
+    };
+    let node = found.node?;
+    if outline.resolve(node) != node {
+        return Some(line(outline.resolve(node)));
+    }
+    let replaced: Vec<_> = ["data", "stringData"]
+        .into_iter()
+        .filter_map(|field| outline.entry(node, field))
+        .map(|(_, value)| value)
+        .collect();
+    let is_replaced = |node: usize| {
+        replaced
+            .iter()
+            .any(|&value| outline.range(value).contains(&outline.node(node).start))
+    };
+    let mut aliases: Vec<_> = replaced
+        .iter()
+        .flat_map(|&value| outline.aliases(value))
+        .collect();
+    aliases.extend(
+        outline
+            .entry(node, "<<")
+            .into_iter()
+            .flat_map(|(_, value)| outline.aliases(value)),
+    );
+    aliases
+        .into_iter()
+        .map(|alias| outline.resolve(alias))
+        .find(|&target| !is_replaced(target))
+        .map(line)
+}
+
 /// The value that takes a Secret's place, its `spec` where the first field stood that goes.
 fn sealed_value(object: &Object, sealed: &SealedReplacement) -> Result<Value, RewriteError> {
     let mut value = Map::new();
@@ -275,7 +335,8 @@ fn sealed_value(object: &Object, sealed: &SealedReplacement) -> Result<Value, Re
                 None
             }
             _ => {
-                let (object, location) = (object.id.clone(), object.location_of(&[field]));
+                let (object, location) =
+                    (Box::new(object.id.clone()), object.location_of(&[field]));
                 return Err(RewriteError::UnexpectedField {
                     object,
                     field: field.clone(),
