@@ -12,6 +12,7 @@ use crate::age_text;
 use crate::key_id::KeyId;
 use crate::random::{self, NoRandomness};
 use crate::small_order::is_small_order;
+use crate::stack::clean_after;
 use crate::suite::Suite;
 
 const XWING_IDENTITY: &str = "AGE-SECRET-KEY-PQ-";
@@ -104,14 +105,20 @@ pub(crate) enum Secret {
 impl Identity {
     /// Makes a new key of 32 random bytes; [`KeyError::Random`] when there are none.
     pub fn generate(suite: Suite) -> Result<Self, KeyError> {
-        let mut seed = Box::new(Zeroizing::new([0; 32]));
-        random::fill(seed.as_mut_slice())?;
-        Self::from_seed(suite, seed)
+        clean_after(|| {
+            let mut seed = Box::new(Zeroizing::new([0; 32]));
+            random::fill(seed.as_mut_slice())?;
+            Self::from_seed(suite, seed)
+        })
     }
 
     /// Reads `AGE-SECRET-KEY-PQ-1…` or `AGE-SECRET-KEY-1…`, as `age-keygen` writes them, without
     /// anything around it.
     pub fn parse(line: &str) -> Result<Self, KeyError> {
+        clean_after(|| Self::read(line))
+    }
+
+    fn read(line: &str) -> Result<Self, KeyError> {
         if line.starts_with("age1") {
             return Err(KeyError::Public);
         }
@@ -142,7 +149,7 @@ impl Identity {
             Secret::XWing(_) => XWING_IDENTITY,
             Secret::X25519(_) => X25519_IDENTITY,
         };
-        age_text::upper(prefix, self.seed.as_slice())
+        clean_after(|| age_text::upper(prefix, self.seed.as_slice()))
     }
 
     pub(crate) fn secret(&self) -> &Secret {

@@ -74,6 +74,7 @@ mod seal;
 mod sealed_at;
 mod signer;
 mod small_order;
+mod stack;
 mod suite;
 mod template;
 mod text;

@@ -15,6 +15,7 @@ use crate::place::{Place, Scope};
 use crate::random::{self, NoRandomness};
 use crate::schedule::{Commitment, DataKey, Derived};
 use crate::sealed_at::SealedAt;
+use crate::stack::clean_after;
 use crate::template::{self, Template};
 use crate::text::{base32, base64url};
 use crate::token::{self, AloneEnvelope};
@@ -154,6 +155,10 @@ impl From<NoRandomness> for SealError {
 /// Seals entries into one envelope: one data key, wrapped once per recipient. Needs public keys only.
 pub fn seal(run: &SealingRun<'_>, entries: Vec<NewEntry>) -> Result<SealedRun, SealError> {
     check_entries(&entries)?;
+    clean_after(|| seal_shared(run, entries))
+}
+
+fn seal_shared(run: &SealingRun<'_>, entries: Vec<NewEntry>) -> Result<SealedRun, SealError> {
     let started = Started::new(run)?;
     let recipients = wrap_to(
         run.recipients,
@@ -191,6 +196,10 @@ pub fn seal(run: &SealingRun<'_>, entries: Vec<NewEntry>) -> Result<SealedRun, S
 /// Seals one entry into a token that stands alone: `wx1:self:…`.
 pub fn seal_self(run: &SealingRun<'_>, entry: NewEntry) -> Result<String, SealError> {
     check_entries(std::slice::from_ref(&entry))?;
+    clean_after(|| seal_alone(run, &entry))
+}
+
+fn seal_alone(run: &SealingRun<'_>, entry: &NewEntry) -> Result<String, SealError> {
     let started = Started::new(run)?;
     check_recipients(run.recipients, run.allow_classical)?;
     let mut wraps = Vec::with_capacity(run.recipients.len());
@@ -204,7 +213,7 @@ pub fn seal_self(run: &SealingRun<'_>, entry: NewEntry) -> Result<String, SealEr
         wraps.push((*named.1.key_id(), wrap));
     }
     wraps.sort();
-    let sealed = started.seal(&entry)?;
+    let sealed = started.seal(entry)?;
     let envelope = AloneEnvelope {
         binding: started.binding,
         template: started.template,

@@ -210,3 +210,6 @@ impl<'a> Reader<'a> {
         Some(field)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use crate::object::run::{NamedWrap, Origin, Run, TemplateClaim};
 use crate::object::{Entry, Sealed};
 use crate::place::Place;
 use crate::refusal::{Class, Refusal, Refusals};
+use crate::stack::clean_after;
 use crate::wrap;
 
 impl Sealed {
@@ -46,8 +47,7 @@ impl Sealed {
             }
         }
         Refusals::check(problems)?;
-        self.open_entries(&own)
-            .ok_or_else(Refusals::cannot_be_unsealed)
+        clean_after(|| self.open_entries(&own)).ok_or_else(Refusals::cannot_be_unsealed)
     }
 
     fn open_entries(&self, own: &[Vec<(&Identity, &NamedWrap)>]) -> Option<Opened> {

@@ -18,6 +18,7 @@ use crate::place::Place;
 use crate::refusal::Refusals;
 use crate::schedule::{DataKey, Derived};
 use crate::seal::{SealError, wrap_to};
+use crate::stack::clean_after;
 use crate::suite::Suite;
 use crate::template::Template;
 
@@ -90,6 +91,10 @@ impl Opened {
     /// Everything that can be wrong with a template was refused by
     /// [`Sealed::parse`](crate::Sealed::parse), so this does not fail today.
     pub fn data(&self) -> Result<Vec<(String, DataValue)>, Refusals> {
+        Ok(clean_after(|| self.rendered()))
+    }
+
+    fn rendered(&self) -> Vec<(String, DataValue)> {
         let mut data: Vec<(String, DataValue)> = self
             .values
             .iter()
@@ -109,7 +114,7 @@ impl Opened {
                 .map(|(key, file)| (key.to_owned(), DataValue(file))),
         );
         data.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(data)
+        data
     }
 
     /// Wraps the data key of an envelope to other recipients, with the same header and commitment:
@@ -129,13 +134,15 @@ impl Opened {
             .iter()
             .find(|run| matches!(&run.origin, Origin::Envelope(id) if id == envelope))
             .ok_or_else(|| SealError::UnknownEnvelope(envelope.to_owned()))?;
-        wrap_to(
-            to,
-            !run.suite.is_hybrid(),
-            &run.header,
-            &run.derived.commitment,
-            &run.data_key,
-        )
+        clean_after(|| {
+            wrap_to(
+                to,
+                !run.suite.is_hybrid(),
+                &run.header,
+                &run.derived.commitment,
+                &run.data_key,
+            )
+        })
     }
 }
 
