@@ -42,8 +42,6 @@ reasons! {
     NotBuilt,
     /// The Kubernetes API did not answer, or answered with an error that passes.
     ApiUnavailable,
-    /// The object does not fit its own definition; the message says where.
-    InvalidObject,
 
     // Opening SealedSecrets, in the order of the format's classes.
 
@@ -76,15 +74,6 @@ reasons! {
     RecreateNeeded,
     /// The API server refused the Secret, or the controller lacks a right.
     WriteRefused,
-
-    // Keys.
-
-    /// The cluster has no sealing key yet.
-    NoKey,
-    /// A key Secret cannot be read as a key.
-    InvalidKey,
-    /// The key's private half is not in the cluster.
-    KeyMissing,
 
     // Reading the source.
 
@@ -150,16 +139,8 @@ reasons! {
 
     /// Something that the controller keeps was changed by someone else and has been restored.
     DriftCorrected,
-    /// Nothing differs.
-    InSync,
     /// A Secret was written.
     Unsealed,
-    /// A Secret was deleted because its `SealedSecret` is gone.
-    SecretDeleted,
-    /// A key was made.
-    KeyCreated,
-    /// A key changed its state.
-    KeyStateChanged,
 }
 
 impl fmt::Display for Reason {

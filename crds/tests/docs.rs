@@ -65,6 +65,41 @@ fn troubleshooting_explains_every_reason_and_no_other() {
     );
 }
 
+/// Texts of all source files below a folder.
+fn sources(folder: &Path) -> String {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            if path.is_dir() {
+                sources(&path)
+            } else {
+                fs::read_to_string(&path).unwrap()
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn every_reason_is_given_by_the_controller() {
+    // The classes of the format become reasons in `From<sealing::Class>`.
+    let classes = page("crds/src/reasons.rs").replace("Self::", "Reason::");
+    let given = sources(&root().join("controller/src")) + &classes;
+    let never: Vec<_> = Reason::ALL
+        .iter()
+        .filter(|reason| {
+            !given
+                .split(&format!("Reason::{reason}"))
+                .skip(1)
+                .any(|rest| !rest.starts_with(|next: char| next.is_alphanumeric()))
+        })
+        .collect();
+    assert!(
+        never.is_empty(),
+        "remove from crds/src/reasons.rs what nothing says: {never:?}"
+    );
+}
+
 #[test]
 fn the_pages_of_the_kinds_name_every_field() {
     for (kind, path) in [
