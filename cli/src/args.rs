@@ -25,11 +25,11 @@ Exit codes: 0 done, 1 findings, 2 usage, 3 configuration, 4 key trust, 5 input n
 #[command(name = "waxwing", version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = false)]
 pub struct Cli {
     /// The configuration, instead of the .waxwing.yaml found from the target upward [env: WAXWING_CONFIG]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Every command")]
     pub config: Option<PathBuf>,
 
     /// Open no socket; a command that would need one fails [env: WAXWING_OFFLINE]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Every command")]
     pub offline: bool,
 
     /// What to do.

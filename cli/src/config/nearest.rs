@@ -1,8 +1,8 @@
 //! "Did you mean …?"
 
-/// The known word that is closest to `word`, if one is close enough to be meant: at most a third of it mistyped.
+/// The known word that is closest to `word`, if one is close enough to be meant: a third of it mistyped.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (word.chars().count() / 3).max(1);
+    let allowed = word.chars().count().div_ceil(3);
     known
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed)

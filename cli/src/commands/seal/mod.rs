@@ -66,6 +66,18 @@ pub struct SealArgs {
     #[arg(long = "name", value_name = "NAME", requires = "raw", id = "secret_name")]
     pub secret_name: Option<String>,
 
+    /// Write to this file, which must not exist yet
+    #[arg(short, long, value_name = "FILE", conflicts_with = "raw")]
+    pub output: Option<PathBuf>,
+
+    /// Replace the manifest itself
+    #[arg(long, requires = "file", conflicts_with_all = ["output", "write"])]
+    pub in_place: bool,
+
+    /// Write to the file that the rule's `output` names
+    #[arg(long, requires = "file", conflicts_with = "output")]
+    pub write: bool,
+
     /// Where single values come from.
     #[command(flatten)]
     pub values: ValueArgs,
@@ -93,18 +105,6 @@ pub struct SealArgs {
     /// For whom.
     #[command(flatten)]
     pub recipients: RecipientArgs,
-
-    /// Write to this file, which must not exist yet
-    #[arg(short, long, value_name = "FILE", conflicts_with = "raw")]
-    pub output: Option<PathBuf>,
-
-    /// Replace the manifest itself
-    #[arg(long, requires = "file", conflicts_with_all = ["output", "write"])]
-    pub in_place: bool,
-
-    /// Write to the file that the rule's `output` names
-    #[arg(long, requires = "file", conflicts_with = "output")]
-    pub write: bool,
 }
 
 fn parse_scope(text: &str) -> Result<Scope, String> {
