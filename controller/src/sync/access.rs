@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crds::names;
 use http::HeaderValue;
 use http::header::HeaderName;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
@@ -31,9 +32,35 @@ impl std::fmt::Display for Account {
 }
 
 impl Account {
+    /// The account that `client` acts as: the API server says who that is. Outside a cluster it may be no ServiceAccount;
+    /// then it is `otherwise`.
+    pub async fn of(client: &Client, otherwise: &Self) -> Self {
+        let who: Api<SelfSubjectReview> = Api::all(client.clone());
+        let dry = PostParams {
+            dry_run: true,
+            ..PostParams::default()
+        };
+        let answer = who.create(&dry, &SelfSubjectReview::default()).await;
+        let user = answer
+            .ok()
+            .and_then(|review| review.status?.user_info?.username);
+        user.as_deref()
+            .and_then(Self::named)
+            .unwrap_or_else(|| otherwise.clone())
+    }
+
+    /// Reads the user name of a ServiceAccount.
+    fn named(user: &str) -> Option<Self> {
+        let (namespace, name) = user.strip_prefix(ACCOUNT_PREFIX)?.split_once(':')?;
+        Some(Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
     /// The user name that the API server knows it by.
     pub fn user(&self) -> String {
-        format!("system:serviceaccount:{}:{}", self.namespace, self.name)
+        format!("{ACCOUNT_PREFIX}{}:{}", self.namespace, self.name)
     }
 
     /// The groups that every ServiceAccount of its namespace is in.
@@ -90,6 +117,7 @@ impl Account {
     }
 }
 
+const ACCOUNT_PREFIX: &str = "system:serviceaccount:";
 const IMPERSONATE_USER: HeaderName = HeaderName::from_static("impersonate-user");
 
 /// One question to the API server: may the account do this?
@@ -271,6 +299,12 @@ mod tests {
             );
         }
         assert_eq!(seen.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_user_name_is_read_as_it_is_written() {
+        assert_eq!(Account::named(&deployer().user()), Some(deployer()));
+        assert_eq!(Account::named("kubernetes-admin"), None);
     }
 
     #[test]

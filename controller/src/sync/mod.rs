@@ -36,6 +36,7 @@ mod problem;
 mod prune;
 mod reconcile;
 mod refuse;
+mod report;
 mod review;
 mod schedule;
 mod ssa;
@@ -77,7 +78,7 @@ pub struct SyncContext {
 #[derive(Clone, Debug)]
 pub struct SyncSettings {
     /// The controller's own ServiceAccount: no sync writes SealedSecrets into its namespace, and opt-in commands
-    /// name it.
+    /// name it. Where the API server knows the controller by another name, that one is used.
     pub controller: Account,
     /// The account of syncs that name none, in the namespace of each.
     pub default_service_account: Option<String>,
@@ -99,6 +100,8 @@ struct Shared {
     discovery: Discovery,
     memory: Memory,
     recorder: Recorder,
+    /// The controller's own account, which opt-in commands name.
+    controller: Account,
     store: OnceLock<Store<DeserializeGuard<ManifestSync>>>,
     shutdown: CancellationToken,
 }
