@@ -7,8 +7,10 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tests::{
     canary,
+    cluster::Kind,
     controller::{ControllerOptions, NAMESPACE},
     plane::PlaneOptions,
+    wait::{Seen, until},
     world::{
         OURS, World,
         condition::{check, reason},
@@ -16,6 +18,9 @@ use tests::{
 };
 
 use crate::on;
+
+/// How many SealedSecrets wait for the key.
+const WAITING: usize = 500;
 
 pub fn scenarios() -> Vec<Trial> {
     let own = async || World::own(PlaneOptions::default(), ControllerOptions::default()).await;
@@ -28,9 +33,19 @@ pub fn scenarios() -> Vec<Trial> {
             a_key_that_arrives_late,
         ),
         on(
+            "life::a_forged_public_key_is_restored",
+            own,
+            a_forged_public_key_is_restored,
+        ),
+        on(
             "life::a_killed_controller_goes_on_where_it_was",
             audited,
             a_killed_controller_goes_on,
+        ),
+        on(
+            "life::twenty_kills_in_a_pass_of_three_hundred_objects",
+            own,
+            twenty_kills,
         ),
     ]
 }
@@ -49,8 +64,7 @@ async fn a_key_that_arrives_late(world: &World) -> Result<()> {
         .find_map(|line| line.strip_prefix("# public key: "))
         .context("the public key")?;
     let value = canary::value();
-    let seal = async |name: &str| -> Result<String> {
-        let manifest = world.secret(name, &[("password", &value)]);
+    let seal = async |manifest: &str| -> Result<String> {
         let sealed = world
             .waxwing
             .run_with(
@@ -61,7 +75,10 @@ async fn a_key_that_arrives_late(world: &World) -> Result<()> {
         Ok(sealed.ok()?.stdout)
     };
     let git = world.repository("app").await?;
-    git.write("db.yaml", seal("in-git").await?)?;
+    git.write(
+        "db.yaml",
+        seal(&world.secret("in-git", &[("password", &value)])).await?,
+    )?;
     let commit = git.push("First").await?;
     world.sync("app", &git, json!({})).await?;
     let waiting = world
@@ -71,18 +88,21 @@ async fn a_key_that_arrives_late(world: &World) -> Result<()> {
         reason(&waiting, "Ready") == "PlanRefused",
         &format!("PlanRefused, not: {}", waiting["status"]),
     )?;
-    let sealed = seal("by-hand").await?;
+    let waiting_ones: Vec<String> = (0..WAITING)
+        .map(|n| world.secret(&format!("by-hand-{n}"), &[("password", &value)]))
+        .collect();
+    let sealed = seal(&waiting_ones.join("---\n")).await?;
     let cluster = world.cluster();
     cluster
         .kubectl_with(
             cluster.kubeconfig(),
-            &["apply", "-f", "-"],
+            &["create", "-f", "-"],
             Some(sealed.as_bytes()),
         )
         .await?
         .ok()?;
     let waiting = world
-        .wait_condition("SealedSecret", "by-hand", "Ready", "False", &[])
+        .wait_condition("SealedSecret", "by-hand-0", "Ready", "False", &[])
         .await?;
     check(
         reason(&waiting, "Ready") == "UnknownKey",
@@ -107,14 +127,158 @@ async fn a_key_that_arrives_late(world: &World) -> Result<()> {
         "stringData": {"identity": line}});
     world.cluster().apply(&[key]).await?;
     let started = std::time::Instant::now();
-    world.wait_for_value("by-hand", "password", &value).await?;
+    until(
+        "every Secret that waited",
+        Duration::from_secs(60),
+        async || {
+            let secrets = world
+                .cluster()
+                .list(&Kind::of("v1", "Secret"), Some(&world.namespace))
+                .await?;
+            let there = secrets
+                .iter()
+                .filter(|secret| secret["metadata"]["labels"]["waxwing.dev/sealed"] == "true")
+                .count();
+            Ok(if there == WAITING + 1 {
+                Seen::Yes(())
+            } else {
+                Seen::NotYet(format!("{there} Secrets"))
+            })
+        },
+    )
+    .await?;
+    world
+        .wait_for_value("by-hand-7", "password", &value)
+        .await?;
     world.wait_for_value("in-git", "password", &value).await?;
     world.wait_applied("app", &commit).await?;
     let took = started.elapsed();
     check(
-        took < Duration::from_secs(15),
+        took < Duration::from_secs(30),
         &format!("everything to proceed within seconds, not {took:?}"),
     )
+}
+
+async fn a_forged_public_key_is_restored(world: &World) -> Result<()> {
+    let kind = Kind::of(OURS, "SealingKey");
+    let keys = world.cluster().list(&kind, None).await?;
+    let active = keys
+        .iter()
+        .find(|key| key["spec"]["state"] == "Active")
+        .context("an Active key")?;
+    let name = active["metadata"]["name"]
+        .as_str()
+        .context("a key has a name")?;
+    let restored = async |what: &str| {
+        until(what, Duration::from_secs(30), async || {
+            Ok(match world.cluster().object(&kind, None, name).await? {
+                Some(key) if key["spec"] == active["spec"] => Seen::Yes(()),
+                Some(key) => Seen::NotYet(key["spec"].to_string()),
+                None => Seen::NotYet("no such SealingKey".to_owned()),
+            })
+        })
+        .await
+    };
+    let theirs = world
+        .waxwing
+        .run(&["keys", "generate", "-o", "theirs.key"])
+        .await?
+        .ok()?
+        .stdout;
+    let forged = json!({"spec": {"publicKey": theirs.trim()}}).to_string();
+    world
+        .cluster()
+        .kubectl(&[
+            "patch",
+            "sealingkey",
+            name,
+            "--type=merge",
+            "--patch",
+            &forged,
+        ])
+        .await?
+        .ok()?;
+    restored("the forged SealingKey to be restored").await
+}
+
+/// Each revision changes every object, and the controller is killed as soon as some of them are changed.
+async fn twenty_kills(world: &World) -> Result<()> {
+    const OBJECTS: usize = 290;
+    const SEALED: usize = 10;
+    let git = world.repository("app").await?;
+    let value = canary::value();
+    let secrets: Vec<String> = (0..SEALED)
+        .map(|n| world.secret(&format!("db-{n}"), &[("password", &value)]))
+        .collect();
+    git.write("secrets.yaml", world.seal(&secrets.join("---\n")).await?)?;
+    let revision = async |round: usize| -> Result<String> {
+        let value = format!("round {round}");
+        let maps: Vec<String> = (0..OBJECTS)
+            .map(|n| world.config_map(&format!("map-{n:03}"), "round", &value))
+            .collect();
+        git.write("maps.yaml", maps.join("---\n"))?;
+        git.push(&value).await
+    };
+    let changed = async |round: usize| -> Result<usize> {
+        let maps = world
+            .cluster()
+            .list(&Kind::of("v1", "ConfigMap"), Some(&world.namespace))
+            .await?;
+        Ok(maps
+            .iter()
+            .filter(|map| map["data"]["round"] == format!("round {round}").as_str())
+            .count())
+    };
+    let commit = revision(0).await?;
+    world
+        .sync("app", &git, json!({"retryInterval": "1s"}))
+        .await?;
+    world.wait_applied("app", &commit).await?;
+
+    let mut halfway = Vec::new();
+    for round in 1..=20 {
+        let commit = revision(round).await?;
+        world.reconcile("ManifestSync", "app").await?;
+        until(
+            "the first objects to be changed",
+            Duration::from_secs(60),
+            async || {
+                let count = changed(round).await?;
+                Ok(if count > 0 {
+                    Seen::Yes(())
+                } else {
+                    Seen::NotYet("none".to_owned())
+                })
+            },
+        )
+        .await?;
+        world.controller.kill()?;
+        // Requests on their way still arrive.
+        let left = changed(round).await?;
+        if left < OBJECTS {
+            halfway.push(left);
+        }
+        world.controller.resume().await?;
+        world.wait_applied("app", &commit).await?;
+        check(
+            changed(round).await? == OBJECTS,
+            "every object of the revision",
+        )?;
+    }
+    check(
+        halfway.len() >= 15,
+        &format!("15 kills or more in the midst of a pass, not {halfway:?}"),
+    )?;
+    let secrets = world
+        .cluster()
+        .list(&Kind::of("v1", "Secret"), Some(&world.namespace))
+        .await?;
+    let sealed = secrets
+        .iter()
+        .filter(|secret| secret["metadata"]["labels"]["waxwing.dev/sealed"] == "true")
+        .count();
+    check(sealed == SEALED, &format!("{SEALED} Secrets, not {sealed}"))?;
+    world.wait_for_value("db-3", "password", &value).await
 }
 
 async fn a_killed_controller_goes_on(world: &World) -> Result<()> {

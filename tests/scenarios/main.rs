@@ -13,6 +13,7 @@ mod canary;
 mod harness;
 mod install;
 mod life;
+mod outages;
 mod refused;
 mod source;
 mod sync;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         unseal::scenarios(),
         tenants::scenarios(),
         life::scenarios(),
+        outages::scenarios(),
     ];
     let trials = trials.into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
