@@ -278,7 +278,7 @@ fn the_controller_cannot_change_what_was_sealed_and_writes_nothing_but_its_own_k
     let mut written = BTreeSet::new();
     for role in [
         named("ClusterRole", "waxwing-controller"),
-        named("ClusterRole", "waxwing-watch-builtin"),
+        named("ClusterRole", "waxwing-watch"),
     ] {
         for rule in rules(&role) {
             let writes = strings(&rule["verbs"])
