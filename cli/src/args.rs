@@ -24,12 +24,22 @@ Exit codes: 0 done, 1 findings, 2 usage, 3 configuration, 4 key trust, 5 input n
 #[derive(Parser)]
 #[command(name = "waxwing", version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = false)]
 pub struct Cli {
-    /// The configuration, instead of the .waxwing.yaml found from the target upward [env: WAXWING_CONFIG]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Every command")]
+    // Help texts stand in `help` where they name variables: backticks would be printed.
+    #[arg(
+        help = "The configuration, instead of the .waxwing.yaml found from the target upward [env: WAXWING_CONFIG]",
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Every command"
+    )]
     pub config: Option<PathBuf>,
 
-    /// Open no socket; a command that would need one fails [env: WAXWING_OFFLINE]
-    #[arg(long, global = true, help_heading = "Every command")]
+    #[arg(
+        help = "Open no socket; a command that would need one fails [env: WAXWING_OFFLINE]",
+        long,
+        global = true,
+        help_heading = "Every command"
+    )]
     pub offline: bool,
 
     /// What to do.
@@ -42,11 +52,15 @@ impl Cli {
     pub fn of_process() -> Result<Self, clap::Error> {
         let arguments: Vec<OsString> = std::env::args_os().collect();
         let plugin = arguments.first().is_some_and(|name| {
-            PathBuf::from(name).file_name().is_some_and(|name| name.to_string_lossy().starts_with(PLUGIN))
+            PathBuf::from(name)
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(PLUGIN))
         });
         let mut command = Self::command();
         if plugin {
-            command = command.bin_name("kubectl waxwing").display_name("kubectl waxwing");
+            command = command
+                .bin_name("kubectl waxwing")
+                .display_name("kubectl waxwing");
         }
         let mut matches = command.try_get_matches_from(arguments)?;
         Self::from_arg_matches_mut(&mut matches)

@@ -41,25 +41,40 @@ impl Environment {
         let path = |name: &str| os(name).map(PathBuf::from);
         let list = |name: &str| -> Vec<String> {
             text(name)
-                .map(|all| all.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect())
+                .map(|all| {
+                    all.split(',')
+                        .map(str::trim)
+                        .filter(|one| !one.is_empty())
+                        .map(str::to_owned)
+                        .collect()
+                })
                 .unwrap_or_default()
         };
         // The base directory specification: a relative path in these variables is ignored.
         let base = |name: &str, below_home: &str| {
-            path(name).filter(|path| path.is_absolute()).or_else(|| path("HOME").map(|home| home.join(below_home)))
+            path(name)
+                .filter(|path| path.is_absolute())
+                .or_else(|| path("HOME").map(|home| home.join(below_home)))
         };
         Self {
             config: path("WAXWING_CONFIG"),
             clusters: list("WAXWING_CLUSTER"),
-            offline: text("WAXWING_OFFLINE")
-                .is_some_and(|value| !matches!(value.to_ascii_lowercase().as_str(), "0" | "false" | "no" | "off")),
+            offline: text("WAXWING_OFFLINE").is_some_and(|value| {
+                !matches!(
+                    value.to_ascii_lowercase().as_str(),
+                    "0" | "false" | "no" | "off"
+                )
+            }),
             trusted_keys: list("WAXWING_TRUSTED_KEYS"),
             format: text("WAXWING_FORMAT"),
-            level: text("WAXWING_LOG").map(|name| Level::parse(&name)).unwrap_or_default(),
+            level: text("WAXWING_LOG")
+                .map(|name| Level::parse(&name))
+                .unwrap_or_default(),
             git_dir: path("GIT_DIR"),
             git_work_tree: path("GIT_WORK_TREE"),
             state: base("XDG_STATE_HOME", ".local/state").map(|dir| dir.join("waxwing")),
-            user_config: base("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("waxwing").join("config.yaml")),
+            user_config: base("XDG_CONFIG_HOME", ".config")
+                .map(|dir| dir.join("waxwing").join("config.yaml")),
         }
     }
 }
@@ -69,12 +84,20 @@ mod tests {
     use super::*;
 
     fn with(pairs: &[(&str, &str)]) -> Environment {
-        Environment::read(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value)))
+        Environment::read(|name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| OsString::from(value))
+        })
     }
 
     #[test]
     fn lists_are_split_and_empty_variables_are_not_set() {
-        let environment = with(&[("WAXWING_CLUSTER", "prod, staging,"), ("WAXWING_CONFIG", "")]);
+        let environment = with(&[
+            ("WAXWING_CLUSTER", "prod, staging,"),
+            ("WAXWING_CONFIG", ""),
+        ]);
         assert_eq!(environment.clusters, ["prod", "staging"]);
         assert_eq!(environment.config, None);
     }
@@ -90,6 +113,9 @@ mod tests {
     #[test]
     fn relative_base_directories_are_ignored() {
         let environment = with(&[("XDG_STATE_HOME", "relative"), ("HOME", "/home/ada")]);
-        assert_eq!(environment.state.as_deref(), Some("/home/ada/.local/state/waxwing".as_ref()));
+        assert_eq!(
+            environment.state.as_deref(),
+            Some("/home/ada/.local/state/waxwing".as_ref())
+        );
     }
 }

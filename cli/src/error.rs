@@ -149,7 +149,11 @@ pub struct Failure {
 impl CommandError {
     /// An error without hints yet.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self::Failed(Box::new(Failure { code, message: message.into(), hints: Vec::new() }))
+        Self::Failed(Box::new(Failure {
+            code,
+            message: message.into(),
+            hints: Vec::new(),
+        }))
     }
 
     /// The same error with one more thing to do about it.

@@ -30,20 +30,30 @@ pub enum Existing {
 /// Reads a whole file. The buffer is made as large as the file at once, so that growing leaves no copies behind.
 pub fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CommandError> {
     let failed = |error: io::Error| {
-        CommandError::new(Code::FileUnreadable, format!("cannot read {}: {}", path.display(), describe(&error)))
+        CommandError::new(
+            Code::FileUnreadable,
+            format!("cannot read {}: {}", path.display(), describe(&error)),
+        )
     };
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.is_dir() {
-        return Err(CommandError::new(Code::FileUnreadable, format!("cannot read {}: it is a directory", path.display())));
+        return Err(CommandError::new(
+            Code::FileUnreadable,
+            format!("cannot read {}: it is a directory", path.display()),
+        ));
     }
     read_all(file, metadata.size()).map_err(failed)
 }
 
 /// Reads standard input to its end.
 pub fn read_stdin() -> Result<Zeroizing<Vec<u8>>, CommandError> {
-    read_all(io::stdin().lock(), 0)
-        .map_err(|error| CommandError::new(Code::FileUnreadable, format!("cannot read standard input: {}", describe(&error))))
+    read_all(io::stdin().lock(), 0).map_err(|error| {
+        CommandError::new(
+            Code::FileUnreadable,
+            format!("cannot read standard input: {}", describe(&error)),
+        )
+    })
 }
 
 /// Fills one wiped buffer after another: a `Vec` that grows by itself would leave its old halves in memory.
@@ -65,7 +75,10 @@ fn read_all(mut from: impl Read, size: u64) -> io::Result<Zeroizing<Vec<u8>>> {
             Err(error) => return Err(error),
         }
         if filled as u64 > MAX_INPUT {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {MAX_INPUT} bytes")));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("more than {MAX_INPUT} bytes"),
+            ));
         }
     }
     buffer.truncate(filled);
@@ -74,7 +87,11 @@ fn read_all(mut from: impl Read, size: u64) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// Fails early when `path` exists already: before anything is asked, read or sealed.
 pub fn refuse_existing(path: &Path) -> Result<(), CommandError> {
-    if path.symlink_metadata().is_ok() { Err(would_overwrite(path)) } else { Ok(()) }
+    if path.symlink_metadata().is_ok() {
+        Err(would_overwrite(path))
+    } else {
+        Ok(())
+    }
 }
 
 /// Writes `bytes` beside the target, flushes them to the disk and renames. A new file gets `mode` (less the umask).
@@ -90,25 +107,41 @@ pub fn write_state(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     place(path, bytes, Existing::Replace, 0o600, false)
 }
 
-fn place(path: &Path, bytes: &[u8], existing: Existing, mode: u32, result: bool) -> Result<(), CommandError> {
+fn place(
+    path: &Path,
+    bytes: &[u8],
+    existing: Existing,
+    mode: u32,
+    result: bool,
+) -> Result<(), CommandError> {
     if existing == Existing::Refuse {
         refuse_existing(path)?;
     }
     // Through a symbolic link, so that the link stays one.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let failed = |error: io::Error| {
-        CommandError::new(Code::Io, format!("cannot write {}: {}", path.display(), describe(&error)))
-            .hint("nothing was written; check the directory, its rights and the free space")
+        CommandError::new(
+            Code::Io,
+            format!("cannot write {}: {}", path.display(), describe(&error)),
+        )
+        .hint("nothing was written; check the directory, its rights and the free space")
     };
     let directory = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
     let old = fs::metadata(&target).ok();
-    let temporary = temporary_name(&directory, target.file_name().unwrap_or(OsStr::new("output")));
+    let temporary = temporary_name(
+        &directory,
+        target.file_name().unwrap_or_else(|| OsStr::new("output")),
+    );
     interrupt::temporary(&temporary);
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)?;
         if let Some(old) = &old {
             file.set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
         }
@@ -117,7 +150,9 @@ fn place(path: &Path, bytes: &[u8], existing: Existing, mode: u32, result: bool)
         interrupt::place(result, || match existing {
             Existing::Replace => fs::rename(&temporary, &target),
             // A link fails when the name is taken: nobody's file is lost to a race.
-            Existing::Refuse => fs::hard_link(&temporary, &target).and_then(|()| fs::remove_file(&temporary)),
+            Existing::Refuse => {
+                fs::hard_link(&temporary, &target).and_then(|()| fs::remove_file(&temporary))
+            }
         })?;
         File::open(&directory)?.sync_all()
     })();
@@ -141,8 +176,11 @@ fn temporary_name(directory: &Path, name: &OsStr) -> PathBuf {
 }
 
 fn would_overwrite(path: &Path) -> CommandError {
-    CommandError::new(Code::WouldOverwrite, format!("{} exists already and is left as it is", path.display()))
-        .hint("name another file with -o, or remove this one first")
+    CommandError::new(
+        Code::WouldOverwrite,
+        format!("{} exists already and is left as it is", path.display()),
+    )
+    .hint("name another file with -o, or remove this one first")
 }
 
 /// The system's words without Rust's "(os error 2)".

@@ -24,23 +24,34 @@ pub fn read(path: &Path) -> Result<Vec<Identity>, CommandError> {
 }
 
 fn is_encrypted(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"age-encryption.org/") || bytes.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----")
+    bytes.starts_with(b"age-encryption.org/")
+        || bytes.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----")
 }
 
-fn decrypt(bytes: &[u8], passphrase: &Zeroizing<String>, shown: &str) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+fn decrypt(
+    bytes: &[u8],
+    passphrase: &Zeroizing<String>,
+    shown: &str,
+) -> Result<Zeroizing<Vec<u8>>, CommandError> {
     let failed = |why: &str| CommandError::new(Code::Unparsable, format!("{shown}: {why}"));
-    let decryptor = Decryptor::new_buffered(ArmoredReader::new(bytes)).map_err(|error| failed(&error.to_string()))?;
+    let decryptor = Decryptor::new_buffered(ArmoredReader::new(bytes))
+        .map_err(|error| failed(&error.to_string()))?;
     if !decryptor.is_scrypt() {
         return Err(failed("this file is encrypted to another key, not by a passphrase")
             .hint("open it first: age -d -i KEY FILE, and give the result to -i through a file of mode 0600"));
     }
     let identity = scrypt::Identity::new(SecretString::from(passphrase.to_string()));
-    let mut reader = decryptor.decrypt(std::iter::once(&identity as &dyn age::Identity)).map_err(|error| match error {
-        age::DecryptError::DecryptionFailed | age::DecryptError::KeyDecryptionFailed | age::DecryptError::NoMatchingKeys => {
-            CommandError::new(Code::UnknownKey, format!("{shown}: the passphrase does not open it"))
-        }
-        other => failed(&other.to_string()),
-    })?;
+    let mut reader = decryptor
+        .decrypt(std::iter::once(&identity as &dyn age::Identity))
+        .map_err(|error| match error {
+            age::DecryptError::DecryptionFailed
+            | age::DecryptError::KeyDecryptionFailed
+            | age::DecryptError::NoMatchingKeys => CommandError::new(
+                Code::UnknownKey,
+                format!("{shown}: the passphrase does not open it"),
+            ),
+            other => failed(&other.to_string()),
+        })?;
     // An identity file is a few lines; the armour is longer than what it holds.
     let mut opened = Zeroizing::new(vec![0; bytes.len() + 1]);
     let mut filled = 0;
@@ -57,15 +68,21 @@ fn decrypt(bytes: &[u8], passphrase: &Zeroizing<String>, shown: &str) -> Result<
 }
 
 fn parse(bytes: &[u8], shown: &str) -> Result<Vec<Identity>, CommandError> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| CommandError::new(Code::Unparsable, format!("{shown} is not an identity file: not UTF-8 text")))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        CommandError::new(
+            Code::Unparsable,
+            format!("{shown} is not an identity file: not UTF-8 text"),
+        )
+    })?;
     let mut identities = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let fault = |why: &str| CommandError::new(Code::Unparsable, format!("{shown}:{}: {why}", index + 1));
+        let fault = |why: &str| {
+            CommandError::new(Code::Unparsable, format!("{shown}:{}: {why}", index + 1))
+        };
         if line.starts_with("age1") {
             return Err(fault("this is a public key; -i takes the private one"));
         }
@@ -78,7 +95,10 @@ fn parse(bytes: &[u8], shown: &str) -> Result<Vec<Identity>, CommandError> {
         })?);
     }
     if identities.is_empty() {
-        return Err(CommandError::new(Code::Unparsable, format!("{shown} holds no private key")));
+        return Err(CommandError::new(
+            Code::Unparsable,
+            format!("{shown} holds no private key"),
+        ));
     }
     Ok(identities)
 }
@@ -94,11 +114,18 @@ mod tests {
     fn encrypted(text: &str, passphrase: &str) -> Vec<u8> {
         let mut recipient = scrypt::Recipient::new(SecretString::from(passphrase.to_owned()));
         recipient.set_work_factor(2);
-        let encryptor = age::Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient)).unwrap();
-        let armour = age::armor::ArmoredWriter::wrap_output(Vec::new(), age::armor::Format::AsciiArmor).unwrap();
+        let encryptor =
+            age::Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient))
+                .unwrap();
+        let armour =
+            age::armor::ArmoredWriter::wrap_output(Vec::new(), age::armor::Format::AsciiArmor)
+                .unwrap();
         let mut writer = encryptor.wrap_output(armour).unwrap();
         writer.write_all(text.as_bytes()).unwrap();
-        writer.finish().and_then(age::armor::ArmoredWriter::finish).unwrap()
+        writer
+            .finish()
+            .and_then(age::armor::ArmoredWriter::finish)
+            .unwrap()
     }
 
     #[test]
@@ -110,13 +137,20 @@ mod tests {
         let opened = decrypt(&file, &Zeroizing::new("correct horse".to_owned()), "me.age").unwrap();
         let identities = parse(&opened, "me.age").unwrap();
         assert_eq!(identities[0].recipient(), key.recipient());
-        let wrong = decrypt(&file, &Zeroizing::new("battery staple".to_owned()), "me.age");
-        assert!(matches!(wrong, Err(CommandError::Failed(failure)) if failure.code == Code::UnknownKey));
+        let wrong = decrypt(
+            &file,
+            &Zeroizing::new("battery staple".to_owned()),
+            "me.age",
+        );
+        assert!(
+            matches!(wrong, Err(CommandError::Failed(failure)) if failure.code == Code::UnknownKey)
+        );
     }
 
     #[test]
     fn a_broken_line_is_named_and_never_quoted() {
-        let Err(CommandError::Failed(failure)) = parse(b"# a\n\nAGE-SECRET-KEY-1QQQQ\n", "me.key") else {
+        let Err(CommandError::Failed(failure)) = parse(b"# a\n\nAGE-SECRET-KEY-1QQQQ\n", "me.key")
+        else {
             panic!("accepted")
         };
         assert_eq!(failure.code, Code::Unparsable);

@@ -30,7 +30,11 @@ struct Pending {
     committed: bool,
 }
 
-static PENDING: Mutex<Pending> = Mutex::new(Pending { temporary: None, terminal: None, committed: false });
+static PENDING: Mutex<Pending> = Mutex::new(Pending {
+    temporary: None,
+    terminal: None,
+    committed: false,
+});
 
 /// Catches Ctrl-C, `SIGTERM` and a lost terminal from now on.
 pub fn install() -> io::Result<()> {
@@ -38,22 +42,24 @@ pub fn install() -> io::Result<()> {
     for number in [SIGINT, SIGTERM, SIGHUP] {
         pipe::register(number, signal.try_clone()?)?;
     }
-    thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
-        let mut byte = [0];
-        while wait.read_exact(&mut byte).is_ok() {
-            let mut pending = pending();
-            if pending.committed {
-                continue;
+    thread::Builder::new()
+        .name("interrupt".to_owned())
+        .spawn(move || {
+            let mut byte = [0];
+            while wait.read_exact(&mut byte).is_ok() {
+                let mut pending = pending();
+                if pending.committed {
+                    continue;
+                }
+                if let Some(path) = pending.temporary.take() {
+                    let _ = std::fs::remove_file(path);
+                }
+                if let Some((terminal, settings)) = pending.terminal.take() {
+                    let _ = termios::tcsetattr(&terminal, OptionalActions::Now, &settings);
+                }
+                process::exit(Exit::Interrupted as i32);
             }
-            if let Some(path) = pending.temporary.take() {
-                let _ = std::fs::remove_file(path);
-            }
-            if let Some((terminal, settings)) = pending.terminal.take() {
-                let _ = termios::tcsetattr(&terminal, OptionalActions::Now, &settings);
-            }
-            process::exit(Exit::Interrupted as i32);
-        }
-    })?;
+        })?;
     Ok(())
 }
 

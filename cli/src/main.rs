@@ -39,17 +39,22 @@ fn main() -> ExitCode {
     let environment = Environment::of_process();
     let mut output = Output::new(environment.level);
     if let Err(error) = interrupt::install() {
-        return failed(&mut output, &CommandError::new(Code::Io, format!("cannot listen for signals: {error}")));
+        return failed(
+            &mut output,
+            &CommandError::new(Code::Io, format!("cannot listen for signals: {error}")),
+        );
     }
     let cli = match Cli::of_process() {
         Ok(cli) => cli,
         Err(error) => {
             let text = error.render();
             return match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match output.styled_result(&text) {
-                    Ok(()) => ExitCode::SUCCESS,
-                    Err(error) => failed(&mut output, &error),
-                },
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                    match output.styled_result(&text) {
+                        Ok(()) => ExitCode::SUCCESS,
+                        Err(error) => failed(&mut output, &error),
+                    }
+                }
                 _ => {
                     output.usage_error(&text);
                     ExitCode::from(Exit::Usage as u8)
@@ -58,7 +63,12 @@ fn main() -> ExitCode {
         }
     };
     let offline = cli.offline || environment.offline;
-    let mut session = Session { output, environment, config: cli.config, offline };
+    let mut session = Session {
+        output,
+        environment,
+        config: cli.config,
+        offline,
+    };
     match commands::run(cli.command, &mut session) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&mut session.output, &error),

@@ -40,6 +40,7 @@ impl Level {
 
 /// Both streams of the process. There is one of it, and nothing else writes.
 pub struct Output {
+    results: io::Stdout,
     talk: AutoStream<io::Stderr>,
     level: Level,
 }
@@ -48,25 +49,34 @@ impl Output {
     /// The process's streams. Colour follows `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and the terminal.
     pub fn new(level: Level) -> Self {
         let choice = AutoStream::choice(&io::stderr());
-        Self { talk: AutoStream::new(io::stderr(), choice), level }
+        Self {
+            results: io::stdout(),
+            talk: AutoStream::new(io::stderr(), choice),
+            level,
+        }
     }
 
     /// Writes a result, byte for byte.
     pub fn result(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| CommandError::output(&error))
+        let mut stdout = self.results.lock();
+        stdout
+            .write_all(bytes)
+            .and_then(|()| stdout.flush())
+            .map_err(|error| CommandError::output(&error))
     }
 
     /// Whether a person would see the result on the screen.
     pub fn result_is_terminal(&self) -> bool {
-        io::stdout().is_terminal()
+        self.results.is_terminal()
     }
 
     /// Writes help or a version, coloured when that is wanted there.
     pub fn styled_result(&mut self, text: &clap::builder::StyledStr) -> Result<(), CommandError> {
-        let choice: ColorChoice = AutoStream::choice(&io::stdout());
-        let mut stdout = AutoStream::new(io::stdout().lock(), choice);
-        write!(stdout, "{}", text.ansi()).and_then(|()| stdout.flush()).map_err(|error| CommandError::output(&error))
+        let choice: ColorChoice = AutoStream::choice(&self.results);
+        let mut stdout = AutoStream::new(self.results.lock(), choice);
+        write!(stdout, "{}", text.ansi())
+            .and_then(|()| stdout.flush())
+            .map_err(|error| CommandError::output(&error))
     }
 
     /// Says something that the user may want to know.
@@ -94,7 +104,11 @@ impl Output {
 
     /// Prints an error with its hints.
     pub fn failure(&mut self, failure: &Failure) {
-        let _ = writeln!(self.talk, "{RED}error[{}]{PLAIN}: {failure}", failure.code.word());
+        let _ = writeln!(
+            self.talk,
+            "{RED}error[{}]{PLAIN}: {failure}",
+            failure.code.word()
+        );
         for hint in &failure.hints {
             let _ = writeln!(self.talk, "{CYAN}hint{PLAIN}: {hint}");
         }
@@ -102,7 +116,10 @@ impl Output {
 
     /// Prints the argument parser's own error under our label.
     pub fn usage_error(&mut self, text: &clap::builder::StyledStr) {
-        let text = text.ansi().to_string().replacen("error:", "error[usage]:", 1);
+        let text = text
+            .ansi()
+            .to_string()
+            .replacen("error:", "error[usage]:", 1);
         let _ = write!(self.talk, "{text}");
     }
 

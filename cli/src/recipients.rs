@@ -17,11 +17,22 @@ use crate::{
 #[derive(Args)]
 pub struct RecipientArgs {
     /// Seal for this key: a recipients file or an age1… string; naming it here is trusting it (repeatable)
-    #[arg(short, long = "recipient", value_name = "FILE|age1…", help_heading = "Recipients")]
+    #[arg(
+        short,
+        long = "recipient",
+        value_name = "FILE|age1…",
+        help_heading = "Recipients"
+    )]
     pub recipient: Vec<String>,
 
-    /// Seal for this cluster of .waxwing.yaml, and for its recovery keys (repeatable) [env: WAXWING_CLUSTER]
-    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Recipients")]
+    // Said here and not above: the environment's names carry no backticks in help.
+    #[arg(
+        help = "Seal for this cluster of .waxwing.yaml, and for its recovery keys (repeatable) [env: WAXWING_CLUSTER]",
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Recipients"
+    )]
     pub cluster: Vec<String>,
 
     /// Allow X25519 keys (age1… without pq), which a quantum computer could open one day
@@ -60,14 +71,19 @@ pub fn resolve(
         };
         for name in clusters {
             let cluster = config.cluster(name)?;
-            found.push((cluster.label.clone(), trust::cluster_key(session, config, cluster)?));
+            found.push((
+                cluster.label.clone(),
+                trust::cluster_key(session, config, cluster)?,
+            ));
         }
         if let Some(recovery) = &config.recovery {
             let keys = trust::recovery_keys(session, config, recovery)?;
             found.extend(keys.into_iter().map(|key| (Label::recovery(), key)));
         }
     } else if config.is_some_and(|config| config.recovery.is_some()) && !found.is_empty() {
-        session.output.note("-r says for whom: the recovery keys of the configuration are not added");
+        session
+            .output
+            .note("-r says for whom: the recovery keys of the configuration are not added");
     }
     if found.is_empty() {
         return Err(nobody(config, shown_target));
@@ -75,7 +91,9 @@ pub fn resolve(
     let mut seen = BTreeSet::new();
     found.retain(|(_, recipient)| seen.insert(*recipient.key_id()));
     if !args.allow_classical
-        && let Some((label, recipient)) = found.iter().find(|(_, recipient)| !recipient.suite().is_hybrid())
+        && let Some((label, recipient)) = found
+            .iter()
+            .find(|(_, recipient)| !recipient.suite().is_hybrid())
     {
         return Err(CommandError::new(
             Code::Classical,
@@ -107,16 +125,24 @@ fn named(session: &mut Session, text: &str) -> Result<Vec<(Label, Recipient)>, C
         .map_err(|error| CommandError::new(Code::Unparsable, format!("{text}: {error}")))?;
     let recipients = file.recipients();
     if recipients.is_empty() {
-        return Err(CommandError::new(Code::Unparsable, format!("{text} holds no key")));
+        return Err(CommandError::new(
+            Code::Unparsable,
+            format!("{text} holds no key"),
+        ));
     }
     let label = attested_label(session, &file, text);
-    Ok(recipients.into_iter().map(|recipient| (label.clone(), recipient)).collect())
+    Ok(recipients
+        .into_iter()
+        .map(|recipient| (label.clone(), recipient))
+        .collect())
 }
 
 /// The cluster's name when the file's attestation holds and carries one, else `key`. Naming the file was trusting it,
 /// so that nothing is refused here; only a name is not taken from a text that nobody signed.
 fn attested_label(session: &mut Session, file: &RecipientsFile, shown: &str) -> Label {
-    let (Some(signer), Some(_)) = (file.signer(), file.attestation()) else { return Label::key() };
+    let (Some(signer), Some(_)) = (file.signer(), file.attestation()) else {
+        return Label::key();
+    };
     match file.verify(&signer) {
         Ok((_, statement)) if statement.cluster.is_empty() => Label::key(),
         Ok((_, statement)) => Label::new(&statement.cluster).unwrap_or_else(|_| Label::key()),
@@ -131,11 +157,16 @@ fn nobody(config: Option<&Config>, shown_target: &str) -> CommandError {
     let error = match config {
         Some(config) => CommandError::new(
             Code::NoRecipients,
-            format!("nothing says for whom to seal {shown_target}: no rule of {} names a cluster for it", config.shown),
+            format!(
+                "nothing says for whom to seal {shown_target}: no rule of {} names a cluster for it",
+                config.shown
+            ),
         ),
         None => CommandError::new(
             Code::NoRecipients,
-            format!("nothing says for whom to seal {shown_target}: there is no -r, no --cluster and no .waxwing.yaml"),
+            format!(
+                "nothing says for whom to seal {shown_target}: there is no -r, no --cluster and no .waxwing.yaml"
+            ),
         ),
     };
     error

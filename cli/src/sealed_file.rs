@@ -1,6 +1,6 @@
 //! `SealedSecrets` as they lie in a file.
 
-use std::path::Path;
+use std::{fmt::Write, path::Path};
 
 use crds::{SealedSecret, names};
 use manifests::{Limits, Location};
@@ -36,8 +36,15 @@ pub fn read(path: &Path) -> Result<Vec<Found>, CommandError> {
     })?;
     let mut found = Vec::new();
     for document in documents {
-        if let Some(incomplete) = document.incomplete.iter().find(|one| one.kind.as_deref() == Some("SealedSecret")) {
-            return Err(CommandError::new(Code::Malformed, incomplete.error.to_string()));
+        if let Some(incomplete) = document
+            .incomplete
+            .iter()
+            .find(|one| one.kind.as_deref() == Some("SealedSecret"))
+        {
+            return Err(CommandError::new(
+                Code::Malformed,
+                incomplete.error.to_string(),
+            ));
         }
         for object in document.objects {
             if object.id.kind != "SealedSecret" || object.id.group != names::GROUP {
@@ -49,14 +56,25 @@ pub fn read(path: &Path) -> Result<Vec<Found>, CommandError> {
                 None => object.id.name.clone(),
             };
             let sealed: SealedSecret = serde_json::from_value(object.value).map_err(|error| {
-                CommandError::new(Code::Malformed, format!("{location}: SealedSecret {shown}: {error}"))
+                CommandError::new(
+                    Code::Malformed,
+                    format!("{location}: SealedSecret {shown}: {error}"),
+                )
             })?;
-            found.push(Found { location, shown, text: sealed.sealed_text(), object: sealed });
+            found.push(Found {
+                location,
+                shown,
+                text: sealed.sealed_text(),
+                object: sealed,
+            });
         }
     }
     if found.is_empty() {
-        return Err(CommandError::new(Code::NothingSealed, format!("{shown} holds no SealedSecret"))
-            .hint("a Secret becomes one with `waxwing seal -f FILE`"));
+        return Err(CommandError::new(
+            Code::NothingSealed,
+            format!("{shown} holds no SealedSecret"),
+        )
+        .hint("a Secret becomes one with `waxwing seal -f FILE`"));
     }
     Ok(found)
 }
@@ -70,14 +88,19 @@ pub fn refused(found: &Found, refusals: &Refusals) -> CommandError {
         Class::UnknownKey => Code::UnknownKey,
         Class::CannotBeUnsealed => Code::CannotBeUnsealed,
     };
-    let mut message = format!("{}: SealedSecret {}: {}", found.location, found.shown, refusals.class());
+    let mut message = format!(
+        "{}: SealedSecret {}: {}",
+        found.location,
+        found.shown,
+        refusals.class()
+    );
     for item in refusals.items() {
         message.push_str("\n  ");
         if let Some(envelope) = &item.envelope {
-            message.push_str(&format!("envelope {envelope}: "));
+            let _ = write!(message, "envelope {envelope}: ");
         }
         if let Some(entry) = &item.entry {
-            message.push_str(&format!("{entry}: "));
+            let _ = write!(message, "{entry}: ");
         }
         message.push_str(&item.detail);
     }

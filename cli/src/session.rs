@@ -26,7 +26,9 @@ impl Session {
     pub fn config_for(&mut self, target: &Path) -> Result<Option<Config>, CommandError> {
         let config = discover::load(self.config.as_deref(), &self.environment, target)?;
         match &config {
-            Some(config) => self.output.debug(&format!("configuration: {}", config.shown)),
+            Some(config) => self
+                .output
+                .debug(&format!("configuration: {}", config.shown)),
             None => self.output.debug("no configuration"),
         }
         Ok(config)
@@ -38,12 +40,25 @@ impl Session {
         self.config_for(&target)
     }
 
+    /// What pins belong to: the repository of the configuration, else that of the working
+    /// directory, else the working directory itself.
+    pub fn root(&self, config: Option<&Config>) -> Result<PathBuf, CommandError> {
+        if let Some(config) = config {
+            return Ok(config.root.clone());
+        }
+        let here = discover::real(Path::new("."))?;
+        Ok(discover::repository_root(&here, &self.environment).unwrap_or(here))
+    }
+
     /// Stops a command that would open a socket.
     pub fn need_network(&self, what: &str) -> Result<(), CommandError> {
         if !self.offline {
             return Ok(());
         }
-        Err(CommandError::new(Code::Offline, format!("{what} must ask the cluster, and this run is offline"))
-            .hint("leave out --offline and unset WAXWING_OFFLINE to allow it"))
+        Err(CommandError::new(
+            Code::Offline,
+            format!("{what} must ask the cluster, and this run is offline"),
+        )
+        .hint("leave out --offline and unset WAXWING_OFFLINE to allow it"))
     }
 }

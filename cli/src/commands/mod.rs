@@ -54,6 +54,7 @@ pub enum Format {
 impl Format {
     /// The flag, else `WAXWING_FORMAT` where it names a form that the command knows, else text.
     pub fn choose(flag: Option<Self>, session: &Session) -> Self {
-        flag.or_else(|| Self::from_str(session.environment.format.as_deref()?, true).ok()).unwrap_or_default()
+        flag.or_else(|| Self::from_str(session.environment.format.as_deref()?, true).ok())
+            .unwrap_or_default()
     }
 }

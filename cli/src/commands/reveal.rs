@@ -53,12 +53,17 @@ type Data = Vec<(String, DataValue)>;
 /// Opens and prints.
 pub fn run(args: &RevealArgs, session: &mut Session) -> Result<(), CommandError> {
     if args.key.is_some() && args.format == Some(Format::Json) {
-        return Err(CommandError::usage("a single KEY is printed as raw bytes; --format json is for the whole object"));
+        return Err(CommandError::usage(
+            "a single KEY is printed as raw bytes; --format json is for the whole object",
+        ));
     }
     let found = sealed_file::read(&args.file)?;
     let found = select(&found, args)?;
-    let sealed = Sealed::parse(&found.text).map_err(|refusals| sealed_file::refused(found, &refusals))?;
-    sealed.check_place().map_err(|refusals| sealed_file::refused(found, &refusals))?;
+    let sealed =
+        Sealed::parse(&found.text).map_err(|refusals| sealed_file::refused(found, &refusals))?;
+    sealed
+        .check_place()
+        .map_err(|refusals| sealed_file::refused(found, &refusals))?;
     if let Some(key) = &args.key
         && !found.text.entries.contains_key(key)
         && !found.text.template_data.contains_key(key)
@@ -83,43 +88,80 @@ pub fn run(args: &RevealArgs, session: &mut Session) -> Result<(), CommandError>
             Some((_, value)) => session.output.result(value.expose()),
             None => Err(no_such_key(found, key)),
         },
-        None if Format::choose(args.format, session) == Format::Json => session.output.result(json(&data).as_bytes()),
+        None if Format::choose(args.format, session) == Format::Json => {
+            session.output.result(json(&data).as_bytes())
+        }
         None => session.output.result(text(&data).as_bytes()),
     }
 }
 
 fn select<'a>(found: &'a [Found], args: &RevealArgs) -> Result<&'a Found, CommandError> {
-    let names = || found.iter().map(|one| one.shown.as_str()).collect::<Vec<_>>().join(", ");
+    let names = || {
+        found
+            .iter()
+            .map(|one| one.shown.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match (&args.object, found) {
-        (Some(wanted), _) => found.iter().find(|one| one.shown == *wanted).ok_or_else(|| {
-            CommandError::new(Code::NothingSealed, format!("{} holds no SealedSecret {wanted}", args.file.display()))
+        (Some(wanted), _) => found
+            .iter()
+            .find(|one| one.shown == *wanted)
+            .ok_or_else(|| {
+                CommandError::new(
+                    Code::NothingSealed,
+                    format!("{} holds no SealedSecret {wanted}", args.file.display()),
+                )
                 .hint(format!("it holds: {}", names()))
-        }),
+            }),
         (None, [one]) => Ok(one),
-        (None, _) => Err(CommandError::usage(format!("{} holds {} SealedSecrets", args.file.display(), found.len()))
-            .hint(format!("choose one with --object: {}", names()))),
+        (None, _) => Err(CommandError::usage(format!(
+            "{} holds {} SealedSecrets",
+            args.file.display(),
+            found.len()
+        ))
+        .hint(format!("choose one with --object: {}", names()))),
     }
 }
 
 fn allow_terminal(found: &Found) -> Result<(), CommandError> {
-    match terminal::confirm(&format!("Print the plaintext of {} on this terminal?", found.shown)) {
+    match terminal::confirm(&format!(
+        "Print the plaintext of {} on this terminal?",
+        found.shown
+    )) {
         Some(true) => Ok(()),
         Some(false) => Err(CommandError::usage("nothing was printed")),
-        None => Err(CommandError::new(Code::NoTerminal, "plaintext goes to a terminal only on purpose, and nobody can be asked")
-            .hint("add --to-terminal, or pipe the output")),
+        None => Err(CommandError::new(
+            Code::NoTerminal,
+            "plaintext goes to a terminal only on purpose, and nobody can be asked",
+        )
+        .hint("add --to-terminal, or pipe the output")),
     }
 }
 
 fn no_such_key(found: &Found, key: &str) -> CommandError {
-    let keys: Vec<&str> = found.text.entries.keys().chain(found.text.template_data.keys()).map(String::as_str).collect();
-    CommandError::new(Code::NoSuchKey, format!("SealedSecret {} has no key {key:?}", found.shown))
-        .hint(format!("it has: {}", keys.join(", ")))
+    let keys: Vec<&str> = found
+        .text
+        .entries
+        .keys()
+        .chain(found.text.template_data.keys())
+        .map(String::as_str)
+        .collect();
+    CommandError::new(
+        Code::NoSuchKey,
+        format!("SealedSecret {} has no key {key:?}", found.shown),
+    )
+    .hint(format!("it has: {}", keys.join(", ")))
 }
 
 /// One flat map; keys are plain ASCII by the format's grammar. Made by hand into one buffer of the right size, so
 /// that no encoder leaves copies behind.
 fn json(data: &Data) -> Zeroizing<String> {
-    let size = data.iter().map(|(key, value)| key.len() + value.expose().len().div_ceil(3) * 4 + 16).sum::<usize>() + 8;
+    let size = data
+        .iter()
+        .map(|(key, value)| key.len() + value.expose().len().div_ceil(3) * 4 + 16)
+        .sum::<usize>()
+        + 8;
     let mut text = Zeroizing::new(String::with_capacity(size));
     text.push('{');
     for (index, (key, value)) in data.iter().enumerate() {
@@ -136,7 +178,11 @@ fn json(data: &Data) -> Zeroizing<String> {
 /// YAML: text double-quoted, other bytes as `!!binary`.
 fn text(data: &Data) -> Zeroizing<String> {
     // A character needs at most six (`\uXXXX`), and a byte is at least a character.
-    let size = data.iter().map(|(key, value)| key.len() + value.expose().len() * 6 + 32).sum::<usize>() + 8;
+    let size = data
+        .iter()
+        .map(|(key, value)| key.len() + value.expose().len() * 6 + 32)
+        .sum::<usize>()
+        + 8;
     let mut text = Zeroizing::new(String::with_capacity(size));
     for (key, value) in data {
         text.push('"');

@@ -37,13 +37,18 @@ pub struct ShowArgs {
 /// Prints what the file says.
 pub fn run(args: &ShowArgs, session: &mut Session) -> Result<(), CommandError> {
     let found = sealed_file::read(&args.file)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     let mut misplaced = None;
     let mut objects = Vec::new();
     let mut text = String::new();
     for one in &found {
-        let sealed = Sealed::parse(&one.text).map_err(|refusals| sealed_file::refused(one, &refusals))?;
-        let place = sealed.check_place().map_err(|refusals| sealed_file::refused(one, &refusals));
+        let sealed =
+            Sealed::parse(&one.text).map_err(|refusals| sealed_file::refused(one, &refusals))?;
+        let place = sealed
+            .check_place()
+            .map_err(|refusals| sealed_file::refused(one, &refusals));
         let runs = sealed.runs();
         objects.push(object(one, &runs, place.is_ok(), now));
         describe(&mut text, one, &runs, place.is_ok(), now);
@@ -103,23 +108,56 @@ fn describe(text: &mut String, found: &Found, runs: &[RunInfo], in_place: bool, 
     let template = &found.object.spec.template;
     // Writing to a String cannot fail.
     let _ = writeln!(text, "SealedSecret {}  ({})", found.shown, found.location);
-    let _ = writeln!(text, "  type {}{}", template.type_.as_deref().unwrap_or("Opaque"), if template.immutable == Some(true) { ", immutable" } else { "" });
+    let _ = writeln!(
+        text,
+        "  type {}{}",
+        template.type_.as_deref().unwrap_or("Opaque"),
+        if template.immutable == Some(true) {
+            ", immutable"
+        } else {
+            ""
+        }
+    );
     if !template.data.is_empty() {
-        let _ = writeln!(text, "  template keys: {}", template.data.keys().cloned().collect::<Vec<_>>().join(", "));
+        let _ = writeln!(
+            text,
+            "  template keys: {}",
+            template.data.keys().cloned().collect::<Vec<_>>().join(", ")
+        );
     }
     if !in_place {
         let _ = writeln!(text, "  MISPLACED: sealed for another place than this");
     }
     for run in runs {
-        let bound = if run.template_bound { ", template bound" } else { "" };
-        let kind = run.id.as_ref().map_or_else(|| "self-contained value".to_owned(), |id| format!("envelope {id}"));
-        let _ = writeln!(text, "  {kind}: {} {}, sealed {} ({}){bound}", run.scope, place(run), run.sealed_at, age(now, run.sealed_at.unix()));
+        let bound = if run.template_bound {
+            ", template bound"
+        } else {
+            ""
+        };
+        let kind = run.id.as_ref().map_or_else(
+            || "self-contained value".to_owned(),
+            |id| format!("envelope {id}"),
+        );
+        let _ = writeln!(
+            text,
+            "  {kind}: {} {}, sealed {} ({}){bound}",
+            run.scope,
+            place(run),
+            run.sealed_at,
+            age(now, run.sealed_at.unix())
+        );
         for (label, short, _) in &run.recipients {
-            let label = label.as_ref().map_or_else(String::new, |label| format!("{label}."));
+            let label = label
+                .as_ref()
+                .map_or_else(String::new, |label| format!("{label}."));
             let _ = writeln!(text, "    for {label}{short}");
         }
         for key in &run.entries {
-            let mark = if run.templatable.contains(key) { "  (templatable)" } else { "" };
+            let mark = if run.templatable.contains(key) {
+                "  (templatable)"
+            } else {
+                ""
+            };
             let _ = writeln!(text, "    {key}{mark}");
         }
     }

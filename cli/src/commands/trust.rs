@@ -4,7 +4,6 @@ use clap::Args;
 use sealing::{KeyId, Label};
 
 use crate::{
-    config::discover,
     error::{Code, CommandError},
     session::Session,
     trust::{self, pins, repository},
@@ -30,29 +29,37 @@ pub struct TrustArgs {
 /// Pins.
 pub fn run(args: &TrustArgs, session: &mut Session) -> Result<(), CommandError> {
     let config = session.config_here()?;
-    let root = match &config {
-        Some(config) => config.root.clone(),
-        None => {
-            let here = discover::real(std::path::Path::new("."))?;
-            discover::repository_root(&here, &session.environment).unwrap_or(here)
-        }
-    };
+    let root = session.root(config.as_ref())?;
     let repository = repository::key(&root, &session.environment);
     let Some(name) = &args.cluster else {
         let key = KeyId::parse_fingerprint(&args.fingerprint).map_err(|error| {
-            CommandError::new(Code::Grammar, format!("{:?} is not a key's fingerprint: {error}", args.fingerprint))
-                .hint("a signer's fingerprint is pinned with --cluster NAME")
+            CommandError::new(
+                Code::Grammar,
+                format!("{:?} is not a key's fingerprint: {error}", args.fingerprint),
+            )
+            .hint("a signer's fingerprint is pinned with --cluster NAME")
         })?;
         pins::remember_recovery(&session.environment, &repository, &key)?;
-        session.output.tell(&format!("pinned the recovery key {}", key.fingerprint()));
+        session
+            .output
+            .tell(&format!("pinned the recovery key {}", key.fingerprint()));
         return Ok(());
     };
-    let fingerprint = trust::parse_signer_fingerprint(&args.fingerprint).map_err(|why| CommandError::new(Code::Grammar, why))?;
-    Label::new(name).map_err(|error| CommandError::new(Code::Grammar, format!("--cluster: {error}")))?;
+    let fingerprint = trust::parse_signer_fingerprint(&args.fingerprint)
+        .map_err(|why| CommandError::new(Code::Grammar, why))?;
+    Label::new(name)
+        .map_err(|error| CommandError::new(Code::Grammar, format!("--cluster: {error}")))?;
     if let Some(config) = &config {
         let cluster = config.cluster(name)?;
-        if cluster.signer.as_deref().is_some_and(|signer| signer != fingerprint) {
-            session.output.warn(&format!("{} names another signer for {name:?}", config.at(cluster.line)));
+        if cluster
+            .signer
+            .as_deref()
+            .is_some_and(|signer| signer != fingerprint)
+        {
+            session.output.warn(&format!(
+                "{} names another signer for {name:?}",
+                config.at(cluster.line)
+            ));
         }
     }
     let old = pins::Pins::load(&session.environment)?.signer(&repository, name);
@@ -60,9 +67,14 @@ pub fn run(args: &TrustArgs, session: &mut Session) -> Result<(), CommandError> 
     pins::remember_signer(&session.environment, &repository, name, &fingerprint, 0)?;
     match old {
         Some(old) if old.fingerprint != fingerprint => {
-            session.output.tell(&format!("pinned {fingerprint} as the signer of {name:?}, instead of {}", old.fingerprint));
+            session.output.tell(&format!(
+                "pinned {fingerprint} as the signer of {name:?}, instead of {}",
+                old.fingerprint
+            ));
         }
-        _ => session.output.tell(&format!("pinned {fingerprint} as the signer of {name:?}")),
+        _ => session
+            .output
+            .tell(&format!("pinned {fingerprint} as the signer of {name:?}")),
     }
     Ok(())
 }

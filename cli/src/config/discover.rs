@@ -21,7 +21,10 @@ pub fn load(
 ) -> Result<Option<Config>, CommandError> {
     if let Some(path) = named.or(environment.config.as_deref()) {
         if !path.is_file() {
-            return Err(CommandError::new(Code::Config, format!("there is no configuration at {}", path.display())));
+            return Err(CommandError::new(
+                Code::Config,
+                format!("there is no configuration at {}", path.display()),
+            ));
         }
         return read(path, environment).map(Some);
     }
@@ -49,27 +52,40 @@ fn read(path: &Path, environment: &Environment) -> Result<Config, CommandError> 
     let shown = shown(path);
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| CommandError::new(Code::Config, format!("{shown} is not UTF-8 text")))?;
-    let directory = real(path.parent().unwrap_or(Path::new(".")))?;
+    let directory = real(path.parent().unwrap_or_else(|| Path::new(".")))?;
     let root = repository_root(&directory, environment).unwrap_or_else(|| directory.clone());
     file::parse(text, &shown, &directory, &root)
 }
 
 /// The top of the work tree that holds `directory` (absolute), if it is in one.
 pub fn repository_root(directory: &Path, environment: &Environment) -> Option<PathBuf> {
-    if let Some(tree) = environment.git_work_tree.as_deref().and_then(|tree| tree.canonicalize().ok())
+    if let Some(tree) = environment
+        .git_work_tree
+        .as_deref()
+        .and_then(|tree| tree.canonicalize().ok())
         && directory.starts_with(&tree)
     {
         return Some(tree);
     }
-    directory.ancestors().find(|ancestor| ancestor.join(".git").exists()).map(Path::to_owned)
+    directory
+        .ancestors()
+        .find(|ancestor| ancestor.join(".git").exists())
+        .map(Path::to_owned)
 }
 
 /// The absolute path with symbolic links resolved, also when only its beginning exists yet.
 pub fn real(path: &Path) -> Result<PathBuf, CommandError> {
     let failed = |error: &io::Error| {
-        CommandError::new(Code::Io, format!("cannot find {}: {}", path.display(), files::describe(error)))
+        CommandError::new(
+            Code::Io,
+            format!("cannot find {}: {}", path.display(), files::describe(error)),
+        )
     };
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
     let absolute = std::path::absolute(path).map_err(|error| failed(&error))?;
     let mut missing = Vec::new();
     for existing in absolute.ancestors() {
@@ -86,8 +102,12 @@ pub fn real(path: &Path) -> Result<PathBuf, CommandError> {
 
 /// How a path is named in messages: relative when it lies below the working directory.
 pub fn shown(path: &Path) -> String {
-    let here = env::current_dir().ok().and_then(|here| here.canonicalize().ok());
-    let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok());
+    let here = env::current_dir()
+        .ok()
+        .and_then(|here| here.canonicalize().ok());
+    let relative = here
+        .as_deref()
+        .and_then(|here| path.strip_prefix(here).ok());
     match relative {
         Some(relative) if !relative.as_os_str().is_empty() => relative.display().to_string(),
         _ => path.display().to_string(),

@@ -70,10 +70,16 @@ struct RawAllow {
 }
 
 /// Reads the text of a configuration. `shown` names it in messages; `directory` and `root` are absolute.
-pub fn parse(text: &str, shown: &str, directory: &Path, root: &Path) -> Result<Config, CommandError> {
-    let raw: RawConfig =
-        serde_saphyr::from_str_with_options(text, options()).map_err(|error| unreadable(&error, shown))?;
-    let fault = |line: u64, why: String| CommandError::new(Code::Config, format!("{shown}:{line}: {why}"));
+pub fn parse(
+    text: &str,
+    shown: &str,
+    directory: &Path,
+    root: &Path,
+) -> Result<Config, CommandError> {
+    let raw: RawConfig = serde_saphyr::from_str_with_options(text, options())
+        .map_err(|error| unreadable(&error, shown))?;
+    let fault =
+        |line: u64, why: String| CommandError::new(Code::Config, format!("{shown}:{line}: {why}"));
     if raw.version.value != 1 {
         return Err(fault(
             raw.version.referenced.line(),
@@ -87,10 +93,14 @@ pub fn parse(text: &str, shown: &str, directory: &Path, root: &Path) -> Result<C
         let cluster = entry.value;
         let label = Label::new(&name).map_err(|error| fault(line, error.to_string()))?;
         if name == Label::recovery().to_string() || name == Label::key().to_string() {
-            return Err(fault(line, format!("a cluster cannot be called {name:?}: that label has another meaning")));
+            return Err(fault(
+                line,
+                format!("a cluster cannot be called {name:?}: that label has another meaning"),
+            ));
         }
         if let Some(signer) = &cluster.signer {
-            crate::trust::parse_signer_fingerprint(signer).map_err(|why| fault(line, format!("signer: {why}")))?;
+            crate::trust::parse_signer_fingerprint(signer)
+                .map_err(|why| fault(line, format!("signer: {why}")))?;
         }
         clusters.insert(
             name,
@@ -113,8 +123,13 @@ pub fn parse(text: &str, shown: &str, directory: &Path, root: &Path) -> Result<C
                 .iter()
                 .map(|text| {
                     KeyId::parse_fingerprint(text).map_err(|_| {
-                        fault(line, format!("{text:?} is not a key's fingerprint: SHA256: and 43 characters"))
-                            .hint("print it with `waxwing keys fingerprint FILE`")
+                        fault(
+                            line,
+                            format!(
+                                "{text:?} is not a key's fingerprint: SHA256: and 43 characters"
+                            ),
+                        )
+                        .hint("print it with `waxwing keys fingerprint FILE`")
                     })
                 })
                 .collect::<Result<_, _>>()?;
@@ -154,7 +169,10 @@ fn rule(
     rules::compile(&raw.path).map_err(|why| fault(line, format!("path {:?}: {why}", raw.path)))?;
     for name in &raw.cluster {
         if !clusters.contains_key(name) {
-            let error = fault(line, format!("the rule seals for {name:?}, which is not under `clusters`"));
+            let error = fault(
+                line,
+                format!("the rule seals for {name:?}, which is not under `clusters`"),
+            );
             return Err(match nearest(name, clusters.keys().map(String::as_str)) {
                 Some(close) => error.hint(format!("did you mean {close:?}?")),
                 None => error,
@@ -164,13 +182,18 @@ fn rule(
     let scope = raw
         .scope
         .as_deref()
-        .map(|text| text.parse::<Scope>().map_err(|error| fault(line, error.to_string())))
+        .map(|text| {
+            text.parse::<Scope>()
+                .map_err(|error| fault(line, error.to_string()))
+        })
         .transpose()?;
     if let Some(template) = &raw.namespace {
-        rules::check_namespace_template(template).map_err(|why| fault(line, format!("namespace: {why}")))?;
+        rules::check_namespace_template(template)
+            .map_err(|why| fault(line, format!("namespace: {why}")))?;
     }
     if let Some(template) = &raw.output {
-        rules::check_output_template(template).map_err(|why| fault(line, format!("output: {why}")))?;
+        rules::check_output_template(template)
+            .map_err(|why| fault(line, format!("output: {why}")))?;
     }
     Ok(Rule {
         path: raw.path,
@@ -183,11 +206,15 @@ fn rule(
     })
 }
 
-fn judge_check(check: &RawCheck, fault: &impl Fn(u64, String) -> CommandError) -> Result<(), CommandError> {
+fn judge_check(
+    check: &RawCheck,
+    fault: &impl Fn(u64, String) -> CommandError,
+) -> Result<(), CommandError> {
     for allow in &check.allow {
         let line = allow.referenced.line();
         let allow = &allow.value;
-        rules::compile(&allow.path).map_err(|why| fault(line, format!("path {:?}: {why}", allow.path)))?;
+        rules::compile(&allow.path)
+            .map_err(|why| fault(line, format!("path {:?}: {why}", allow.path)))?;
         if allow.reason.trim().is_empty() {
             return Err(fault(line, "an exception needs a reason".to_owned()));
         }
@@ -195,11 +222,20 @@ fn judge_check(check: &RawCheck, fault: &impl Fn(u64, String) -> CommandError) -
             return Err(fault(line, "an exception needs a rule".to_owned()));
         }
         allow.expires.parse::<jiff::civil::Date>().map_err(|_| {
-            fault(line, format!("{:?} is not a day: expires is written YYYY-MM-DD", allow.expires))
+            fault(
+                line,
+                format!(
+                    "{:?} is not a day: expires is written YYYY-MM-DD",
+                    allow.expires
+                ),
+            )
         })?;
     }
     if let Some(both) = check.deny.iter().find(|rule| check.warn.contains(rule)) {
-        return Err(CommandError::new(Code::Config, format!("check: {both:?} stands under deny and under warn")));
+        return Err(CommandError::new(
+            Code::Config,
+            format!("check: {both:?} stands under deny and under warn"),
+        ));
     }
     Ok(())
 }
@@ -212,20 +248,28 @@ fn options() -> Options {
 fn unreadable(error: &serde_saphyr::Error, shown: &str) -> CommandError {
     let error = error.without_snippet();
     let place = match error.location() {
-        Some(location) if location.line() > 0 => format!("{shown}:{}:{}", location.line(), location.column()),
+        Some(location) if location.line() > 0 => {
+            format!("{shown}:{}:{}", location.line(), location.column())
+        }
         _ => shown.to_owned(),
     };
     match error {
-        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
-            let found = CommandError::new(Code::Config, format!("{place}: there is no field {field:?} here"));
+        serde_saphyr::Error::SerdeUnknownField {
+            field, expected, ..
+        } => {
+            let found = CommandError::new(
+                Code::Config,
+                format!("{place}: there is no field {field:?} here"),
+            );
             match nearest(field, expected.iter().copied()) {
                 Some(close) => found.hint(format!("did you mean {close:?}?")),
                 None => found.hint(format!("the fields are: {}", expected.join(", "))),
             }
         }
-        serde_saphyr::Error::SerdeMissingField { field, .. } => {
-            CommandError::new(Code::Config, format!("{place}: the field {field:?} is missing"))
-        }
+        serde_saphyr::Error::SerdeMissingField { field, .. } => CommandError::new(
+            Code::Config,
+            format!("{place}: the field {field:?} is missing"),
+        ),
         other => {
             let words = other.to_string();
             let first = words.lines().next().unwrap_or_default().to_owned();

@@ -86,8 +86,10 @@ impl Config {
     /// The cluster of that name, or an error that says which ones there are.
     pub fn cluster(&self, name: &str) -> Result<&Cluster, CommandError> {
         self.clusters.get(name).ok_or_else(|| {
-            let error =
-                CommandError::new(Code::UnknownCluster, format!("{} names no cluster {name:?}", self.shown));
+            let error = CommandError::new(
+                Code::UnknownCluster,
+                format!("{} names no cluster {name:?}", self.shown),
+            );
             match nearest::nearest(name, self.clusters.keys().map(String::as_str)) {
                 Some(close) => error.hint(format!("did you mean {close:?}?")),
                 None if self.clusters.is_empty() => {
@@ -95,7 +97,11 @@ impl Config {
                 }
                 None => error.hint(format!(
                     "the clusters are: {}",
-                    self.clusters.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+                    self.clusters
+                        .keys()
+                        .map(String::as_str)
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 )),
             }
         })

@@ -12,12 +12,18 @@ use crate::error::{Code, CommandError};
 /// `target` is absolute. A path outside of the configuration's directory has no rule. Two rules that match equally
 /// well are an error: whichever won, somebody would be surprised.
 pub fn rule_for<'a>(config: &'a Config, target: &Path) -> Result<Option<&'a Rule>, CommandError> {
-    let Ok(relative) = target.strip_prefix(&config.directory) else { return Ok(None) };
+    let Ok(relative) = target.strip_prefix(&config.directory) else {
+        return Ok(None);
+    };
     let mut best: Option<(usize, &Rule)> = None;
     let mut tie = None;
     for rule in &config.rules {
-        let matcher = compile(&rule.path)
-            .map_err(|why| CommandError::new(Code::Config, format!("{}: path: {why}", config.at(rule.line))))?;
+        let matcher = compile(&rule.path).map_err(|why| {
+            CommandError::new(
+                Code::Config,
+                format!("{}: path: {why}", config.at(rule.line)),
+            )
+        })?;
         if !matcher.is_match(relative) {
             continue;
         }
@@ -49,8 +55,14 @@ pub fn rule_for<'a>(config: &'a Config, target: &Path) -> Result<Option<&'a Rule
 }
 
 /// The namespace that the rule's template makes for a target, or why it makes none.
-pub fn namespace(config: &Config, rule: &Rule, target: &Path) -> Result<Option<String>, CommandError> {
-    let Some(template) = &rule.namespace else { return Ok(None) };
+pub fn namespace(
+    config: &Config,
+    rule: &Rule,
+    target: &Path,
+) -> Result<Option<String>, CommandError> {
+    let Some(template) = &rule.namespace else {
+        return Ok(None);
+    };
     let below_root = target.strip_prefix(&config.root).unwrap_or(target);
     let directories: Vec<&str> = below_root
         .parent()
@@ -66,7 +78,8 @@ pub fn namespace(config: &Config, rule: &Rule, target: &Path) -> Result<Option<S
         match piece {
             Piece::Text(text) => made.push_str(text),
             Piece::Placeholder(inner) => {
-                let number = directory_number(inner).map_err(|why| CommandError::new(Code::Config, why))?;
+                let number =
+                    directory_number(inner).map_err(|why| CommandError::new(Code::Config, why))?;
                 let Some(name) = directories.get(number - 1) else {
                     return Err(CommandError::new(
                         Code::Config,
@@ -88,7 +101,9 @@ pub fn namespace(config: &Config, rule: &Rule, target: &Path) -> Result<Option<S
 
 /// The file that `--write` makes, relative to the target's directory.
 pub fn output(rule: &Rule, name: &str) -> Result<Option<String>, CommandError> {
-    let Some(template) = &rule.output else { return Ok(None) };
+    let Some(template) = &rule.output else {
+        return Ok(None);
+    };
     let mut made = String::new();
     for piece in pieces(template).map_err(|why| CommandError::new(Code::Config, why))? {
         match piece {
@@ -109,7 +124,11 @@ pub fn compile(pattern: &str) -> Result<GlobSet, String> {
     }
     let anchored = inner.trim_start_matches('/').contains('/') || inner.starts_with('/');
     let inner = inner.trim_start_matches('/');
-    let base = if anchored { inner.to_owned() } else { format!("**/{inner}") };
+    let base = if anchored {
+        inner.to_owned()
+    } else {
+        format!("**/{inner}")
+    };
     let glob = |text: &str| {
         GlobBuilder::new(text)
             .literal_separator(true)
@@ -141,12 +160,20 @@ pub fn check_output_template(template: &str) -> Result<(), String> {
         if let Piece::Placeholder(inner) = piece
             && inner != "name"
         {
-            return Err(format!("{{{inner}}} is not a placeholder: there is only {{name}}"));
+            return Err(format!(
+                "{{{inner}}} is not a placeholder: there is only {{name}}"
+            ));
         }
     }
     let path = Path::new(template);
-    if template.is_empty() || !path.components().all(|component| matches!(component, Component::Normal(_))) {
-        return Err(format!("{template:?} is not a path below the target's own directory"));
+    if template.is_empty()
+        || !path
+            .components()
+            .all(|component| matches!(component, Component::Normal(_)))
+    {
+        return Err(format!(
+            "{template:?} is not a path below the target's own directory"
+        ));
     }
     Ok(())
 }
@@ -184,10 +211,17 @@ fn pieces(template: &str) -> Result<Vec<Piece<'_>>, String> {
 }
 
 fn directory_number(inner: &str) -> Result<usize, String> {
-    match inner.strip_prefix("dir:").and_then(|number| number.parse::<usize>().ok()) {
-        Some(0) => Err("{dir:N} counts from 1, the first directory below the repository's root".to_owned()),
+    match inner
+        .strip_prefix("dir:")
+        .and_then(|number| number.parse::<usize>().ok())
+    {
+        Some(0) => {
+            Err("{dir:N} counts from 1, the first directory below the repository's root".to_owned())
+        }
         Some(number) => Ok(number),
-        None => Err(format!("{{{inner}}} is not a placeholder: there is only {{dir:N}}")),
+        None => Err(format!(
+            "{{{inner}}} is not a placeholder: there is only {{dir:N}}"
+        )),
     }
 }
 
@@ -201,7 +235,10 @@ mod tests {
 
     #[test]
     fn globs_match_as_gitignore_does() {
-        assert!(matches("clusters/prod/**", "clusters/prod/payments/db.yaml"));
+        assert!(matches(
+            "clusters/prod/**",
+            "clusters/prod/payments/db.yaml"
+        ));
         assert!(!matches("clusters/prod/**", "clusters/production/db.yaml"));
         assert!(matches("apps/*/base/**", "apps/shop/base/db.yaml"));
         assert!(!matches("apps/*/base/**", "apps/shop/more/base/db.yaml"));
@@ -216,7 +253,12 @@ mod tests {
 
     fn config(rules: &str) -> Config {
         let text = format!("version: 1\nrules:\n{rules}");
-        match super::super::file::parse(&text, ".waxwing.yaml", Path::new("/repo"), Path::new("/repo")) {
+        match super::super::file::parse(
+            &text,
+            ".waxwing.yaml",
+            Path::new("/repo"),
+            Path::new("/repo"),
+        ) {
             Ok(config) => config,
             Err(error) => panic!("{error:?}"),
         }
@@ -228,22 +270,34 @@ mod tests {
             "  - { path: \"**\", scope: cluster }\n  - { path: \"clusters/prod/**\", scope: strict }\n  - { path: \"clusters/*/payments/**\" }\n",
         );
         let rule = rule_for(&config, Path::new("/repo/clusters/prod/db.yaml"));
-        assert_eq!(rule.ok().flatten().map(|rule| rule.path.as_str()), Some("clusters/prod/**"));
-        let Err(CommandError::Failed(failure)) = rule_for(&config, Path::new("/repo/clusters/prod/payments/db.yaml"))
+        assert_eq!(
+            rule.ok().flatten().map(|rule| rule.path.as_str()),
+            Some("clusters/prod/**")
+        );
+        let Err(CommandError::Failed(failure)) =
+            rule_for(&config, Path::new("/repo/clusters/prod/payments/db.yaml"))
         else {
             panic!("no tie")
         };
         assert_eq!(failure.code, Code::RuleTie);
-        assert!(failure.message.contains(":4") && failure.message.contains(":5"), "{failure}");
+        assert!(
+            failure.message.contains(":4") && failure.message.contains(":5"),
+            "{failure}"
+        );
     }
 
     #[test]
     fn templates_take_directories_and_names() {
-        let config = config("  - { path: \"**\", namespace: \"team-{dir:2}\", output: \"{name}.sealed.yaml\" }\n");
+        let config = config(
+            "  - { path: \"**\", namespace: \"team-{dir:2}\", output: \"{name}.sealed.yaml\" }\n",
+        );
         let rule = &config.rules[0];
         let made = namespace(&config, rule, Path::new("/repo/clusters/payments/db.yaml"));
         assert_eq!(made.ok().flatten().as_deref(), Some("team-payments"));
         assert!(namespace(&config, rule, Path::new("/repo/clusters/db.yaml")).is_err());
-        assert_eq!(output(rule, "db").ok().flatten().as_deref(), Some("db.sealed.yaml"));
+        assert_eq!(
+            output(rule, "db").ok().flatten().as_deref(),
+            Some("db.sealed.yaml")
+        );
     }
 }

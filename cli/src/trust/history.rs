@@ -33,13 +33,24 @@ pub struct Commit {
 }
 
 /// The newest commit that made `holds` true of the file at `path` (relative to the top).
-pub fn introduced(root: &Path, environment: &Environment, path: &Path, holds: impl Fn(&str) -> bool) -> Introduced {
-    let Some(repository) = repository::open(root, environment) else { return Introduced::Unknown };
-    let Ok(head) = repository.head_id() else { return Introduced::Uncommitted };
+pub fn introduced(
+    root: &Path,
+    environment: &Environment,
+    path: &Path,
+    holds: impl Fn(&str) -> bool,
+) -> Introduced {
+    let Some(repository) = repository::open(root, environment) else {
+        return Introduced::Unknown;
+    };
+    let Ok(head) = repository.head_id() else {
+        return Introduced::Uncommitted;
+    };
     let mut blobs: HashMap<ObjectId, bool> = HashMap::new();
     let mut holds_at = |commit: ObjectId| -> Option<bool> {
         let tree = repository.find_commit(commit).ok()?.tree().ok()?;
-        let Some(entry) = tree.lookup_entry_by_path(path).ok()? else { return Some(false) };
+        let Some(entry) = tree.lookup_entry_by_path(path).ok()? else {
+            return Some(false);
+        };
         if let Some(known) = blobs.get(&entry.object_id()) {
             return Some(*known);
         }
@@ -53,13 +64,20 @@ pub fn introduced(root: &Path, environment: &Environment, path: &Path, holds: im
         Some(false) => return Introduced::Uncommitted,
         None => return Introduced::Unknown,
     }
-    let Ok(walk) = repository.rev_walk([head.detach()]).all() else { return Introduced::Unknown };
+    let Ok(walk) = repository.rev_walk([head.detach()]).all() else {
+        return Introduced::Unknown;
+    };
     for step in walk.take(MOST_COMMITS) {
-        let Ok(info) = step else { return Introduced::Unknown };
+        let Ok(info) = step else {
+            return Introduced::Unknown;
+        };
         if holds_at(info.id) != Some(true) {
             continue;
         }
-        if info.parent_ids().all(|parent| holds_at(parent.detach()) == Some(false)) {
+        if info
+            .parent_ids()
+            .all(|parent| holds_at(parent.detach()) == Some(false))
+        {
             return describe(&repository, info.id).map_or(Introduced::Unknown, Introduced::Commit);
         }
     }
@@ -70,7 +88,10 @@ fn describe(repository: &gix::Repository, id: ObjectId) -> Option<Commit> {
     let commit = repository.find_commit(id).ok()?;
     let author = commit.author().ok()?;
     let seconds = author.time().ok()?.seconds;
-    let day = jiff::Timestamp::from_second(seconds).ok()?.strftime("%Y-%m-%d").to_string();
+    let day = jiff::Timestamp::from_second(seconds)
+        .ok()?
+        .strftime("%Y-%m-%d")
+        .to_string();
     Some(Commit {
         id: id.to_hex_with_len(12).to_string(),
         day,

@@ -21,29 +21,43 @@ use self::pins::{Pins, SignerPin};
 use crate::{
     config::{Cluster, Config, Recovery},
     error::{Code, CommandError},
-    files, session::Session, terminal,
+    files,
+    session::Session,
+    terminal,
 };
 
 /// The signer's fingerprint as `ssh-keygen -l` prints it.
 pub fn parse_signer_fingerprint(text: &str) -> Result<String, String> {
     let fits = text.strip_prefix("SHA256:").is_some_and(|digest| {
-        digest.len() == 43 && digest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
+        digest.len() == 43
+            && digest
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
     });
     if fits {
         Ok(text.to_owned())
     } else {
-        Err(format!("{text:?} is not a signer's fingerprint: SHA256: and 43 characters, as `ssh-keygen -l` prints it"))
+        Err(format!(
+            "{text:?} is not a signer's fingerprint: SHA256: and 43 characters, as `ssh-keygen -l` prints it"
+        ))
     }
 }
 
 /// The key of a configured cluster, if everything that vouches for it holds. Pins the signer on first use when
 /// somebody at a terminal says so.
-pub fn cluster_key(session: &mut Session, config: &Config, cluster: &Cluster) -> Result<Recipient, CommandError> {
+pub fn cluster_key(
+    session: &mut Session,
+    config: &Config,
+    cluster: &Cluster,
+) -> Result<Recipient, CommandError> {
     let name = cluster.label.as_str();
     let signer = cluster.signer.as_deref().ok_or_else(|| {
         CommandError::new(
             Code::Config,
-            format!("{}: the cluster {name:?} names no signer, so nobody vouches for its key", config.at(cluster.line)),
+            format!(
+                "{}: the cluster {name:?} names no signer, so nobody vouches for its key",
+                config.at(cluster.line)
+            ),
         )
         .hint("add `signer: \"SHA256:…\"`; `waxwing keys fetch` prints the fingerprint")
     })?;
@@ -52,24 +66,46 @@ pub fn cluster_key(session: &mut Session, config: &Config, cluster: &Cluster) ->
     if let Some(pin) = &pin
         && pin.fingerprint != signer
     {
-        return Err(signer_changed(session, config, cluster, signer, &pin.fingerprint));
+        return Err(signer_changed(
+            session,
+            config,
+            cluster,
+            signer,
+            &pin.fingerprint,
+        ));
     }
-    let file = recipients_file(&cluster.recipients, &cluster.recipients_shown).map_err(|error| match error {
-        CommandError::Failed(failure) if failure.code == Code::RecipientsMissing => {
-            CommandError::Failed(failure).hint(format!("fetch the key of {name:?}: waxwing keys fetch"))
-        }
-        other => other,
-    })?;
+    let file = recipients_file(&cluster.recipients, &cluster.recipients_shown).map_err(
+        |error| match error {
+            CommandError::Failed(failure) if failure.code == Code::RecipientsMissing => {
+                CommandError::Failed(failure)
+                    .hint(format!("fetch the key of {name:?}: waxwing keys fetch"))
+            }
+            other => other,
+        },
+    )?;
     let (recipient, statement) = attested(&file, &cluster.recipients_shown, signer, || {
-        by_whom(session, config, &cluster.recipients, |text| names_other_signer(text, signer))
+        by_whom(session, config, &cluster.recipients, |text| {
+            names_other_signer(text, signer)
+        })
     })?;
     judge_statement(statement, name, &cluster.recipients_shown)?;
     match pin {
         Some(pin) if statement.sequence < pin.sequence => {
-            return Err(replayed(&cluster.recipients_shown, statement.sequence, pin.sequence));
+            return Err(replayed(
+                &cluster.recipients_shown,
+                statement.sequence,
+                pin.sequence,
+            ));
         }
-        Some(pin) if statement.sequence == pin.sequence && pin.repository == repository.primary => {}
-        Some(_) => pins::remember_signer(&session.environment, &repository, name, signer, statement.sequence)?,
+        Some(pin) if statement.sequence == pin.sequence && pin.repository == repository.primary => {
+        }
+        Some(_) => pins::remember_signer(
+            &session.environment,
+            &repository,
+            name,
+            signer,
+            statement.sequence,
+        )?,
         None => first_use_of_signer(session, &repository, name, signer, statement.sequence)?,
     }
     session.output.debug(&format!(
@@ -81,18 +117,27 @@ pub fn cluster_key(session: &mut Session, config: &Config, cluster: &Cluster) ->
 }
 
 /// The recovery keys, each listed in the configuration and pinned by this user.
-pub fn recovery_keys(session: &mut Session, config: &Config, recovery: &Recovery) -> Result<Vec<Recipient>, CommandError> {
+pub fn recovery_keys(
+    session: &mut Session,
+    config: &Config,
+    recovery: &Recovery,
+) -> Result<Vec<Recipient>, CommandError> {
     let file = recipients_file(&recovery.recipients, &recovery.recipients_shown)?;
     let recipients = file.recipients();
     if recipients.is_empty() {
-        return Err(CommandError::new(Code::Config, format!("{} holds no key", recovery.recipients_shown)));
+        return Err(CommandError::new(
+            Code::Config,
+            format!("{} holds no key", recovery.recipients_shown),
+        ));
     }
     let repository = repository::key(&config.root, &session.environment);
     let pins = Pins::load(&session.environment)?;
     for recipient in &recipients {
         let key = recipient.key_id();
         if !recovery.fingerprints.contains(key) {
-            let who = by_whom(session, config, &recovery.recipients, |text| text.contains(&recipient.to_string()));
+            let who = by_whom(session, config, &recovery.recipients, |text| {
+                text.contains(&recipient.to_string())
+            });
             return Err(CommandError::new(
                 Code::RecoveryMismatch,
                 format!(
@@ -113,7 +158,10 @@ pub fn recovery_keys(session: &mut Session, config: &Config, recovery: &Recovery
 /// Reads a recipients file that the configuration names.
 pub fn recipients_file(path: &Path, shown: &str) -> Result<RecipientsFile, CommandError> {
     if !path.exists() {
-        return Err(CommandError::new(Code::RecipientsMissing, format!("the recipients file {shown} is not there")));
+        return Err(CommandError::new(
+            Code::RecipientsMissing,
+            format!("the recipients file {shown} is not there"),
+        ));
     }
     let bytes = files::read(path)?;
     let text = std::str::from_utf8(&bytes)
@@ -173,9 +221,14 @@ fn judge_statement(statement: &Statement, name: &str, shown: &str) -> Result<(),
     if !statement.cluster.is_empty() && statement.cluster != name {
         return Err(CommandError::new(
             Code::ForeignCluster,
-            format!("{shown} is configured for the cluster {name:?}, and its key is attested for {:?}", statement.cluster),
+            format!(
+                "{shown} is configured for the cluster {name:?}, and its key is attested for {:?}",
+                statement.cluster
+            ),
         )
-        .hint("correct `recipients` under that cluster, or fetch the right key: waxwing keys fetch"));
+        .hint(
+            "correct `recipients` under that cluster, or fetch the right key: waxwing keys fetch",
+        ));
     }
     Ok(())
 }
@@ -196,8 +249,15 @@ fn first_use_of_signer(
     signer: &str,
     sequence: u64,
 ) -> Result<(), CommandError> {
-    if session.environment.trusted_keys.iter().any(|trusted| trusted == signer) {
-        session.output.debug(&format!("{name}: WAXWING_TRUSTED_KEYS covers {signer}"));
+    if session
+        .environment
+        .trusted_keys
+        .iter()
+        .any(|trusted| trusted == signer)
+    {
+        session
+            .output
+            .debug(&format!("{name}: WAXWING_TRUSTED_KEYS covers {signer}"));
         return Ok(());
     }
     let question = format!(
@@ -206,7 +266,9 @@ fn first_use_of_signer(
     );
     if terminal::confirm(&question) == Some(true) {
         pins::remember_signer(&session.environment, repository, name, signer, sequence)?;
-        session.output.note(&format!("pinned {signer} as the signer of {name:?}"));
+        session
+            .output
+            .note(&format!("pinned {signer} as the signer of {name:?}"));
         return Ok(());
     }
     Err(CommandError::new(
@@ -218,7 +280,11 @@ fn first_use_of_signer(
     .hint("in CI: set WAXWING_TRUSTED_KEYS to the right fingerprint, outside of the repository"))
 }
 
-fn first_use_of_recovery(session: &mut Session, repository: &repository::Key, key: &KeyId) -> Result<(), CommandError> {
+fn first_use_of_recovery(
+    session: &mut Session,
+    repository: &repository::Key,
+    key: &KeyId,
+) -> Result<(), CommandError> {
     let fingerprint = key.fingerprint();
     if session.environment.trusted_keys.contains(&fingerprint) {
         return Ok(());
@@ -229,7 +295,9 @@ fn first_use_of_recovery(session: &mut Session, repository: &repository::Key, ke
     );
     if terminal::confirm(&question) == Some(true) {
         pins::remember_recovery(&session.environment, repository, key)?;
-        session.output.note(&format!("pinned the recovery key {fingerprint}"));
+        session
+            .output
+            .note(&format!("pinned the recovery key {fingerprint}"));
         return Ok(());
     }
     Err(CommandError::new(
@@ -241,9 +309,17 @@ fn first_use_of_recovery(session: &mut Session, repository: &repository::Key, ke
 }
 
 /// The error of a signer that is not the pinned one, with the commit that brought it.
-fn signer_changed(session: &Session, config: &Config, cluster: &Cluster, found: &str, pinned: &str) -> CommandError {
+fn signer_changed(
+    session: &Session,
+    config: &Config,
+    cluster: &Cluster,
+    found: &str,
+    pinned: &str,
+) -> CommandError {
     let name = cluster.label.as_str();
-    let path = config.directory.join(Path::new(&config.shown).file_name().unwrap_or_default());
+    let path = config
+        .directory
+        .join(Path::new(&config.shown).file_name().unwrap_or_default());
     let who = by_whom(session, config, &path, |text| text.contains(found));
     CommandError::new(
         Code::SignerChanged,
@@ -253,12 +329,21 @@ fn signer_changed(session: &Session, config: &Config, cluster: &Cluster, found: 
         ),
     )
     .hint("if nobody can explain the change, somebody is redirecting your secrets: undo it")
-    .hint(format!("if the cluster really has a new signer: waxwing trust --cluster {name} {found}"))
+    .hint(format!(
+        "if the cluster really has a new signer: waxwing trust --cluster {name} {found}"
+    ))
 }
 
 /// `; commit … by … changed it`, when Git knows.
-fn by_whom(session: &Session, config: &Config, path: &Path, changed: impl Fn(&str) -> bool) -> String {
-    let Some(inside) = config.in_repository(path) else { return String::new() };
+fn by_whom(
+    session: &Session,
+    config: &Config,
+    path: &Path,
+    changed: impl Fn(&str) -> bool,
+) -> String {
+    let Some(inside) = config.in_repository(path) else {
+        return String::new();
+    };
     if !fs::read_to_string(path).is_ok_and(|text| changed(&text)) {
         return String::new();
     }
@@ -270,7 +355,9 @@ fn by_whom(session: &Session, config: &Config, path: &Path, changed: impl Fn(&st
             terminal::printable(&commit.author),
             inside.display()
         ),
-        history::Introduced::Uncommitted => format!("; the change to {} is not committed", inside.display()),
+        history::Introduced::Uncommitted => {
+            format!("; the change to {} is not committed", inside.display())
+        }
         history::Introduced::Unknown => String::new(),
     }
 }
@@ -284,7 +371,11 @@ fn names_other_signer(text: &str, signer: &str) -> bool {
 }
 
 /// What `keys list` shows about a pin.
-pub fn pinned(session: &Session, config: &Config, name: &str) -> Result<Option<SignerPin>, CommandError> {
+pub fn pinned(
+    session: &Session,
+    config: &Config,
+    name: &str,
+) -> Result<Option<SignerPin>, CommandError> {
     let repository = repository::key(&config.root, &session.environment);
     Ok(Pins::load(&session.environment)?.signer(&repository, name))
 }

@@ -44,16 +44,25 @@ impl Pins {
     /// Reads them; none when there is no file yet. A file that cannot be read in full is an error: a pin that is
     /// overlooked is a pin that does not protect.
     pub fn load(environment: &Environment) -> Result<Self, CommandError> {
-        let Some(path) = path(environment) else { return Ok(Self::default()) };
+        let Some(path) = path(environment) else {
+            return Ok(Self::default());
+        };
         match fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text).map_err(|line| {
-                CommandError::new(Code::Config, format!("{}:{line}: this is not a pin", path.display()))
-                    .hint("remove that line and pin again with `waxwing trust`")
+                CommandError::new(
+                    Code::Config,
+                    format!("{}:{line}: this is not a pin", path.display()),
+                )
+                .hint("remove that line and pin again with `waxwing trust`")
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(CommandError::new(
                 Code::Config,
-                format!("cannot read your pins in {}: {}", path.display(), files::describe(&error)),
+                format!(
+                    "cannot read your pins in {}: {}",
+                    path.display(),
+                    files::describe(&error)
+                ),
             )),
         }
     }
@@ -65,15 +74,19 @@ impl Pins {
             match words[..] {
                 [] => {}
                 [first, ..] if first.starts_with('#') => {}
-                ["signer", repository, cluster, fingerprint, sequence] => pins.signers.push(SignerPin {
-                    repository: repository.to_owned(),
-                    cluster: cluster.to_owned(),
-                    fingerprint: super::parse_signer_fingerprint(fingerprint).map_err(|_| index + 1)?,
-                    sequence: sequence.parse().map_err(|_| index + 1)?,
-                }),
+                ["signer", repository, cluster, fingerprint, sequence] => {
+                    pins.signers.push(SignerPin {
+                        repository: repository.to_owned(),
+                        cluster: cluster.to_owned(),
+                        fingerprint: super::parse_signer_fingerprint(fingerprint)
+                            .map_err(|_| index + 1)?,
+                        sequence: sequence.parse().map_err(|_| index + 1)?,
+                    });
+                }
                 ["recovery", repository, fingerprint] => {
                     KeyId::parse_fingerprint(fingerprint).map_err(|_| index + 1)?;
-                    pins.recovery.push((repository.to_owned(), fingerprint.to_owned()));
+                    pins.recovery
+                        .push((repository.to_owned(), fingerprint.to_owned()));
                 }
                 _ => return Err(index + 1),
             }
@@ -83,8 +96,17 @@ impl Pins {
 
     fn print(&self) -> String {
         let mut text = HEADING.to_owned();
-        for SignerPin { repository, cluster, fingerprint, sequence } in &self.signers {
-            let _ = writeln!(text, "signer {repository} {cluster} {fingerprint} {sequence}");
+        for SignerPin {
+            repository,
+            cluster,
+            fingerprint,
+            sequence,
+        } in &self.signers
+        {
+            let _ = writeln!(
+                text,
+                "signer {repository} {cluster} {fingerprint} {sequence}"
+            );
         }
         for (repository, fingerprint) in &self.recovery {
             let _ = writeln!(text, "recovery {repository} {fingerprint}");
@@ -94,16 +116,21 @@ impl Pins {
 
     /// The pinned signer of a cluster. A pin by path, made before the repository had its first commit, still counts.
     pub fn signer(&self, repository: &Key, cluster: &str) -> Option<SignerPin> {
-        let find = |name: &str| self.signers.iter().find(|pin| pin.repository == name && pin.cluster == cluster).cloned();
+        let find = |name: &str| {
+            self.signers
+                .iter()
+                .find(|pin| pin.repository == name && pin.cluster == cluster)
+                .cloned()
+        };
         find(&repository.primary).or_else(|| find(&repository.path))
     }
 
     /// Whether a recovery key is pinned.
     pub fn has_recovery(&self, repository: &Key, key: &KeyId) -> bool {
         let fingerprint = key.fingerprint();
-        self.recovery
-            .iter()
-            .any(|(name, pinned)| (*name == repository.primary || *name == repository.path) && *pinned == fingerprint)
+        self.recovery.iter().any(|(name, pinned)| {
+            (*name == repository.primary || *name == repository.path) && *pinned == fingerprint
+        })
     }
 }
 
@@ -116,8 +143,10 @@ pub fn remember_signer(
     sequence: u64,
 ) -> Result<(), CommandError> {
     change(environment, |pins| {
-        pins.signers
-            .retain(|pin| pin.cluster != cluster || (pin.repository != repository.primary && pin.repository != repository.path));
+        pins.signers.retain(|pin| {
+            pin.cluster != cluster
+                || (pin.repository != repository.primary && pin.repository != repository.path)
+        });
         pins.signers.push(SignerPin {
             repository: repository.primary.clone(),
             cluster: cluster.to_owned(),
@@ -128,7 +157,11 @@ pub fn remember_signer(
 }
 
 /// Pins a recovery key.
-pub fn remember_recovery(environment: &Environment, repository: &Key, key: &KeyId) -> Result<(), CommandError> {
+pub fn remember_recovery(
+    environment: &Environment,
+    repository: &Key,
+    key: &KeyId,
+) -> Result<(), CommandError> {
     change(environment, |pins| {
         let pin = (repository.primary.clone(), key.fingerprint());
         if !pins.recovery.contains(&pin) {
@@ -140,10 +173,20 @@ pub fn remember_recovery(environment: &Environment, repository: &Key, key: &KeyI
 /// Changes the file under a lock, so that two runs at once lose nothing.
 fn change(environment: &Environment, edit: impl FnOnce(&mut Pins)) -> Result<(), CommandError> {
     let Some(path) = path(environment) else {
-        return Err(CommandError::new(Code::Config, "there is no place for your pins: neither XDG_STATE_HOME nor HOME is set"));
+        return Err(CommandError::new(
+            Code::Config,
+            "there is no place for your pins: neither XDG_STATE_HOME nor HOME is set",
+        ));
     };
     let failed = |error: std::io::Error| {
-        CommandError::new(Code::Io, format!("cannot keep your pins in {}: {}", path.display(), files::describe(&error)))
+        CommandError::new(
+            Code::Io,
+            format!(
+                "cannot keep your pins in {}: {}",
+                path.display(),
+                files::describe(&error)
+            ),
+        )
     };
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory).map_err(failed)?;
@@ -182,12 +225,22 @@ mod tests {
 
     #[test]
     fn a_pin_by_path_counts_until_there_is_one_by_commit() {
-        let text = format!("signer path:/repo prod {SIGNER} 1\nsigner commit:ab staging {SIGNER} 2\n");
+        let text =
+            format!("signer path:/repo prod {SIGNER} 1\nsigner commit:ab staging {SIGNER} 2\n");
         let pins = Pins::parse(&text).unwrap();
-        let key = Key { primary: "commit:ab".to_owned(), path: "path:/repo".to_owned() };
+        let key = Key {
+            primary: "commit:ab".to_owned(),
+            path: "path:/repo".to_owned(),
+        };
         assert_eq!(pins.signer(&key, "prod").map(|pin| pin.sequence), Some(1));
-        assert_eq!(pins.signer(&key, "staging").map(|pin| pin.sequence), Some(2));
-        let elsewhere = Key { primary: "commit:cd".to_owned(), path: "path:/other".to_owned() };
+        assert_eq!(
+            pins.signer(&key, "staging").map(|pin| pin.sequence),
+            Some(2)
+        );
+        let elsewhere = Key {
+            primary: "commit:cd".to_owned(),
+            path: "path:/other".to_owned(),
+        };
         assert_eq!(pins.signer(&elsewhere, "prod"), None);
     }
 }

@@ -26,7 +26,8 @@ pub struct Key {
 /// The names of the repository whose top is `root` (real path).
 pub fn key(root: &Path, environment: &Environment) -> Key {
     let path = format!("path:{}", encoded(root));
-    let primary = root_commit(root, &path, environment).map_or_else(|| path.clone(), |id| format!("commit:{id}"));
+    let primary = root_commit(root, &path, environment)
+        .map_or_else(|| path.clone(), |id| format!("commit:{id}"));
     Key { primary, path }
 }
 
@@ -37,7 +38,11 @@ pub fn open(root: &Path, environment: &Environment) -> Option<gix::Repository> {
         .as_deref()
         .and_then(|dir| dir.canonicalize().ok())
         .filter(|dir| dir.starts_with(root) || environment.git_work_tree.is_some());
-    gix::open_opts(git_dir.as_deref().unwrap_or(root), gix::open::Options::isolated()).ok()
+    gix::open_opts(
+        git_dir.as_deref().unwrap_or(root),
+        gix::open::Options::isolated(),
+    )
+    .ok()
 }
 
 fn root_commit(root: &Path, name: &str, environment: &Environment) -> Option<ObjectId> {
@@ -45,12 +50,21 @@ fn root_commit(root: &Path, name: &str, environment: &Environment) -> Option<Obj
     if repository.is_shallow().unwrap_or(true) {
         return None;
     }
-    let is_root = |id: ObjectId| repository.find_commit(id).is_ok_and(|commit| commit.parent_ids().next().is_none());
+    let is_root = |id: ObjectId| {
+        repository
+            .find_commit(id)
+            .is_ok_and(|commit| commit.parent_ids().next().is_none())
+    };
     if let Some(known) = known_root(environment, name).filter(|id| is_root(*id)) {
         return Some(known);
     }
     let head = repository.head_id().ok()?;
-    let last = repository.rev_walk([head]).first_parent_only().all().ok()?.try_fold(None, |_, step| step.ok().map(|info| Some(info.id)));
+    let last = repository
+        .rev_walk([head])
+        .first_parent_only()
+        .all()
+        .ok()?
+        .try_fold(None, |_, step| step.ok().map(|info| Some(info.id)));
     let id = last.flatten().filter(|id| is_root(*id))?;
     remember_root(environment, name, id);
     Some(id)
@@ -58,16 +72,24 @@ fn root_commit(root: &Path, name: &str, environment: &Environment) -> Option<Obj
 
 fn known_root(environment: &Environment, name: &str) -> Option<ObjectId> {
     let text = fs::read_to_string(roots(environment)?).ok()?;
-    let (id, _) = text.lines().filter_map(|line| line.split_once(' ')).find(|(_, path)| *path == name)?;
+    let (id, _) = text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .find(|(_, path)| *path == name)?;
     id.parse().ok()
 }
 
 /// Only a saving of time: what fails here is walked again.
 fn remember_root(environment: &Environment, name: &str, id: ObjectId) {
-    let Some(path) = roots(environment) else { return };
+    let Some(path) = roots(environment) else {
+        return;
+    };
     let old = fs::read_to_string(&path).unwrap_or_default();
     let mut text = String::new();
-    for line in old.lines().filter(|line| line.split_once(' ').is_some_and(|(_, path)| path != name)) {
+    for line in old
+        .lines()
+        .filter(|line| line.split_once(' ').is_some_and(|(_, path)| path != name))
+    {
         let _ = writeln!(text, "{line}");
     }
     let _ = writeln!(text, "{id} {name}");
@@ -102,6 +124,9 @@ mod tests {
 
     #[test]
     fn a_path_is_one_word() {
-        assert_eq!(encoded(Path::new("/home/ada/my repo%")), "/home/ada/my%20repo%25");
+        assert_eq!(
+            encoded(Path::new("/home/ada/my repo%")),
+            "/home/ada/my%20repo%25"
+        );
     }
 }

@@ -11,12 +11,27 @@ use crate::support::{MANIFEST, Place};
 #[test]
 fn version_and_help_are_results() {
     let place = Place::new();
-    assert_eq!(place.run(&["--version"]).done().text(), format!("waxwing {}\n", env!("CARGO_PKG_VERSION")));
-    for command in [vec!["--help"], vec!["seal", "--help"], vec!["reveal", "--help"], vec!["show", "--help"], vec!["trust", "--help"],
-        vec!["completions", "--help"], vec!["keys", "generate", "--help"], vec!["keys", "fetch", "--help"], vec!["keys", "list", "--help"], vec!["keys", "fingerprint", "--help"]]
-    {
+    assert_eq!(
+        place.run(&["--version"]).done().text(),
+        format!("waxwing {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    for command in [
+        vec!["--help"],
+        vec!["seal", "--help"],
+        vec!["reveal", "--help"],
+        vec!["show", "--help"],
+        vec!["trust", "--help"],
+        vec!["completions", "--help"],
+        vec!["keys", "generate", "--help"],
+        vec!["keys", "fetch", "--help"],
+        vec!["keys", "list", "--help"],
+        vec!["keys", "fingerprint", "--help"],
+    ] {
         let run = place.run(&command);
-        assert!(run.done().text().contains("Examples:"), "{command:?} shows no example");
+        assert!(
+            run.done().text().contains("Examples:"),
+            "{command:?} shows no example"
+        );
         assert!(run.stderr.is_empty());
     }
 }
@@ -24,14 +39,24 @@ fn version_and_help_are_results() {
 #[test]
 fn kubectl_waxwing_is_the_same_program() {
     let place = Place::new();
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_waxwing"), place.path("kubectl-waxwing")).expect("a link");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_waxwing"), place.path("kubectl-waxwing"))
+        .expect("a link");
     let mut command = Command::new(place.path("kubectl-waxwing"));
     place.isolate(&mut command);
     let run = crate::support::finish(command.args(["keys", "--help"]).output().expect("runs"));
-    assert!(run.done().text().contains("Usage: kubectl waxwing keys"), "{}", run.text());
+    assert!(
+        run.done().text().contains("Usage: kubectl waxwing keys"),
+        "{}",
+        run.text()
+    );
     let mut command = Command::new(place.path("kubectl-waxwing"));
     place.isolate(&mut command);
-    let run = crate::support::finish(command.args(["keys", "fingerprint", "me.pub"]).output().expect("runs"));
+    let run = crate::support::finish(
+        command
+            .args(["keys", "fingerprint", "me.pub"])
+            .output()
+            .expect("runs"),
+    );
     assert!(run.done().text().starts_with("SHA256:"));
 }
 
@@ -48,10 +73,21 @@ fn completions_exist_for_the_usual_shells() {
 #[test]
 fn a_closed_pipe_is_no_error() {
     let place = Place::new();
-    let mut child = place.command().args(["completions", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+    let mut child = place
+        .command()
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("runs");
     drop(child.stdout.take());
     let mut stderr = String::new();
-    child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("read");
+    child
+        .stderr
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut stderr)
+        .expect("read");
     assert_eq!(child.wait().expect("ends").code(), Some(0), "{stderr}");
     assert_eq!(stderr, "");
 }
@@ -59,8 +95,16 @@ fn a_closed_pipe_is_no_error() {
 #[test]
 fn a_full_disk_is_an_error() {
     let place = Place::new();
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
-    let output = place.command().args(["completions", "bash"]).stdout(full).output().expect("runs");
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("/dev/full");
+    let output = place
+        .command()
+        .args(["completions", "bash"])
+        .stdout(full)
+        .output()
+        .expect("runs");
     let run = crate::support::finish(output);
     assert_eq!(run.code, 70);
     run.says("error[io]");
@@ -73,7 +117,11 @@ fn colour_only_where_it_is_wanted() {
     assert!(!place.run(&arguments).stderr.contains('\u{1b}'));
     let forced = place.run_with(&arguments, b"", &[("CLICOLOR_FORCE", "1")]);
     assert!(forced.stderr.contains('\u{1b}'), "{}", forced.stderr);
-    let refused = place.run_with(&arguments, b"", &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]);
+    let refused = place.run_with(
+        &arguments,
+        b"",
+        &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")],
+    );
     assert!(!refused.stderr.contains('\u{1b}'));
 }
 
@@ -81,8 +129,18 @@ fn colour_only_where_it_is_wanted() {
 fn the_log_level_is_the_user_s() {
     let place = Place::new();
     let arguments = ["seal", "-f", "-"];
-    assert!(place.run_with(&arguments, "a: b\n", &[]).stderr.contains("note:"));
-    assert_eq!(place.run_with(&arguments, "a: b\n", &[("WAXWING_LOG", "error")]).stderr, "");
+    assert!(
+        place
+            .run_with(&arguments, "a: b\n", &[])
+            .stderr
+            .contains("note:")
+    );
+    assert_eq!(
+        place
+            .run_with(&arguments, "a: b\n", &[("WAXWING_LOG", "error")])
+            .stderr,
+        ""
+    );
 }
 
 #[test]
@@ -92,7 +150,18 @@ fn interrupted_while_reading_files_stay_untouched() {
     for signal in ["-INT", "-TERM"] {
         let mut child = place
             .command()
-            .args(["seal", "db", "-n", "p", "--from-file", "k=-", "-r", "me.pub", "-o", "out.yaml"])
+            .args([
+                "seal",
+                "db",
+                "-n",
+                "p",
+                "--from-file",
+                "k=-",
+                "-r",
+                "me.pub",
+                "-o",
+                "out.yaml",
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -101,7 +170,13 @@ fn interrupted_while_reading_files_stay_untouched() {
         // Held open, so that the command waits for the value.
         let input = child.stdin.take();
         wait_until_reading(child.id());
-        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill").success());
+        assert!(
+            Command::new("kill")
+                .args([signal, &child.id().to_string()])
+                .status()
+                .expect("kill")
+                .success()
+        );
         assert_eq!(child.wait().expect("ends").code(), Some(130));
         drop(input);
         assert_eq!(place.files(), ["db.yaml", "me.key", "me.pub"]);
@@ -123,7 +198,18 @@ fn wait_until_reading(process: u32) {
 #[test]
 fn a_directory_that_cannot_be_written_leaves_nothing() {
     let place = Place::new();
-    let run = place.run(&["seal", "db", "-n", "p", "--from-literal", "a=b", "-r", "me.pub", "-o", "missing/dir/db.yaml"]);
+    let run = place.run(&[
+        "seal",
+        "db",
+        "-n",
+        "p",
+        "--from-literal",
+        "a=b",
+        "-r",
+        "me.pub",
+        "-o",
+        "missing/dir/db.yaml",
+    ]);
     run.failed(70, "io").says("missing/dir/db.yaml");
 }
 
@@ -131,17 +217,46 @@ fn a_directory_that_cannot_be_written_leaves_nothing() {
 fn no_message_ever_carries_a_value() {
     let place = Place::new();
     let canary = "canary-7f3a9d";
-    place.write("db.yaml", MANIFEST.replace("aHVudGVyMg==", canary).replace("  user: YXBw", &format!("  {canary} {canary}: YXBw")));
+    place.write(
+        "db.yaml",
+        MANIFEST
+            .replace("aHVudGVyMg==", canary)
+            .replace("  user: YXBw", &format!("  {canary} {canary}: YXBw")),
+    );
     for arguments in [
         vec!["seal", "-f", "db.yaml", "-r", "me.pub"],
         vec!["show", "db.yaml"],
         vec!["keys", "fingerprint", "db.yaml"],
-        vec!["seal", "x", "-n", "p", "-r", "db.yaml", "--from-literal", "a=b"],
+        vec![
+            "seal",
+            "x",
+            "-n",
+            "p",
+            "-r",
+            "db.yaml",
+            "--from-literal",
+            "a=b",
+        ],
         vec!["reveal", "db.yaml", "-i", "db.yaml"],
-        vec!["seal", "x", "-n", "p", "-r", "me.pub", "--from-env-file", "db.yaml"],
+        vec![
+            "seal",
+            "x",
+            "-n",
+            "p",
+            "-r",
+            "me.pub",
+            "--from-env-file",
+            "db.yaml",
+        ],
     ] {
         let run = place.run_with(&arguments, b"", &[("WAXWING_LOG", "debug")]);
         assert_ne!(run.code, 0, "{arguments:?}");
-        assert!(!run.stderr.replace(&format!("{canary} {canary}"), "KEY").contains(canary), "{arguments:?}: {}", run.stderr);
+        assert!(
+            !run.stderr
+                .replace(&format!("{canary} {canary}"), "KEY")
+                .contains(canary),
+            "{arguments:?}: {}",
+            run.stderr
+        );
     }
 }

@@ -1,4 +1,8 @@
 //! Drives the `waxwing` binary as a user does: arguments and files in; exit code, streams and files out.
+#![expect(
+    clippy::expect_used,
+    reason = "a helper of a test that cannot go on says why and ends it"
+)]
 
 mod cases;
 mod conduct;

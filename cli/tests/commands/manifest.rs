@@ -21,7 +21,9 @@ fn every_byte_that_is_not_sealed_stays() {
     let tail = "---\n# last\nkind: Service   # odd   spacing\napiVersion: v1\nmetadata: {name: s}\nspec: {ports: [ {port: 1} ]}\n# end without newline";
     let source = format!("{MANIFEST}{tail}");
     place.write("all.yaml", &source);
-    in_place(&place, "all.yaml").done().says("sealed the Secret \"db\"");
+    in_place(&place, "all.yaml")
+        .done()
+        .says("sealed the Secret \"db\"");
     let sealed = place.read("all.yaml");
     let head = before_secret(MANIFEST);
     assert!(sealed.starts_with(head), "{sealed}");
@@ -43,8 +45,18 @@ fn crlf_and_a_byte_order_mark_stay() {
     place.write("all.yaml", &source);
     in_place(&place, "all.yaml").done();
     let sealed = place.read("all.yaml");
-    assert!(sealed.starts_with(&source[..source.find("apiVersion: v1\r\nkind: Secret").expect("a Secret")]));
-    assert_eq!(sealed.matches('\n').count(), sealed.matches("\r\n").count(), "a line lost its ending");
+    assert!(
+        sealed.starts_with(
+            &source[..source
+                .find("apiVersion: v1\r\nkind: Secret")
+                .expect("a Secret")]
+        )
+    );
+    assert_eq!(
+        sealed.matches('\n').count(),
+        sealed.matches("\r\n").count(),
+        "a line lost its ending"
+    );
     assert_eq!(place.reveal("all.yaml")["password"], b"hunter2");
 }
 
@@ -58,9 +70,18 @@ fn every_secret_of_a_file_is_sealed_with_an_envelope_of_its_own() {
     let shown: Value = serde_json::from_slice(&show.done().stdout).expect("JSON");
     let objects = shown["objects"].as_array().expect("objects");
     assert_eq!(objects.len(), 2);
-    assert_ne!(objects[0]["runs"][0]["commitment"], objects[1]["runs"][0]["commitment"]);
-    assert_eq!(place.reveal_with(&["all.yaml", "-i", "me.key", "--object", "payments/cache"])["user"], b"app");
-    place.run(&["reveal", "all.yaml", "-i", "me.key"]).failed(2, "usage").says("--object");
+    assert_ne!(
+        objects[0]["runs"][0]["commitment"],
+        objects[1]["runs"][0]["commitment"]
+    );
+    assert_eq!(
+        place.reveal_with(&["all.yaml", "-i", "me.key", "--object", "payments/cache"])["user"],
+        b"app"
+    );
+    place
+        .run(&["reveal", "all.yaml", "-i", "me.key"])
+        .failed(2, "usage")
+        .says("--object");
 }
 
 #[test]
@@ -73,7 +94,10 @@ fn a_list_and_its_other_items_stay_a_list() {
     in_place(&place, "list.yaml").done();
     let sealed = place.read("list.yaml");
     assert!(sealed.starts_with("apiVersion: v1\nkind: List\nitems:\n  - apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: c}\n    data: {a: 'b'}  # kept\n  - apiVersion: waxwing.dev/v1alpha1\n"));
-    assert!(sealed.ends_with("  - apiVersion: v1\n    kind: ServiceAccount\n    metadata: {name: sa}\n"));
+    assert!(
+        sealed
+            .ends_with("  - apiVersion: v1\n    kind: ServiceAccount\n    metadata: {name: sa}\n")
+    );
     assert!(!sealed.contains("hunter2"));
     assert_eq!(place.reveal("list.yaml")["password"], b"hunter2");
 }
@@ -87,7 +111,11 @@ fn json_stays_json() {
     let value: Value = serde_json::from_str(&place.read("db.json")).expect("JSON");
     assert_eq!(value["kind"], "SealedSecret");
     assert_eq!(value["metadata"]["name"], "db");
-    assert!(place.read("db.json").contains("  \"metadata\": {\"name\": \"db\", \"namespace\": \"payments\"},\n"));
+    assert!(
+        place
+            .read("db.json")
+            .contains("  \"metadata\": {\"name\": \"db\", \"namespace\": \"payments\"},\n")
+    );
     assert_eq!(place.reveal("db.json")["password"], b"hunter2");
 }
 
@@ -117,7 +145,10 @@ fn a_secret_without_values_stays() {
 #[test]
 fn a_pipe_is_a_filter() {
     let place = Place::new();
-    for arguments in [vec!["seal", "-f", "-", "-r", "me.pub"], vec!["seal", "-r", "me.pub"]] {
+    for arguments in [
+        vec!["seal", "-f", "-", "-r", "me.pub"],
+        vec!["seal", "-r", "me.pub"],
+    ] {
         let run = place.pipe(&arguments, MANIFEST);
         assert!(run.done().text().starts_with(before_secret(MANIFEST)));
         place.write("db.yaml", run.text());
@@ -136,7 +167,10 @@ fn the_last_applied_annotation_goes() {
     place.write("db.yaml", source);
     in_place(&place, "db.yaml").done();
     let sealed = place.read("db.yaml");
-    assert!(!sealed.contains(last) && !sealed.contains("aHVudGVyMg"), "{sealed}");
+    assert!(
+        !sealed.contains(last) && !sealed.contains("aHVudGVyMg"),
+        "{sealed}"
+    );
     assert!(sealed.contains("    team: pay # kept\n"));
 }
 
@@ -154,9 +188,15 @@ fn the_template_takes_what_the_secret_had() {
     assert_eq!(template["type"], "kubernetes.io/basic-auth");
     assert_eq!(template["immutable"], true);
     assert_eq!(template["metadata"]["labels"]["app"], "db");
-    assert_eq!(template["metadata"]["annotations"], serde_json::json!({ "note": "yes" }));
+    assert_eq!(
+        template["metadata"]["annotations"],
+        serde_json::json!({ "note": "yes" })
+    );
     assert_eq!(sealed["metadata"]["annotations"]["waxwing.dev/wave"], "3");
-    assert_eq!(sealed["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"], "1");
+    assert_eq!(
+        sealed["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"],
+        "1"
+    );
     for gone in ["data", "stringData", "type", "immutable"] {
         assert!(sealed.get(gone).is_none(), "{gone} is still there");
     }
@@ -170,31 +210,108 @@ fn a_missing_namespace_comes_from_the_flag_and_a_contradiction_is_refused() {
     let place = Place::new();
     let bare = MANIFEST.replace("  namespace: payments\n", "");
     place.write("bare.yaml", &bare);
-    in_place(&place, "bare.yaml").failed(2, "no-namespace").says("bare.yaml:9");
+    in_place(&place, "bare.yaml")
+        .failed(2, "no-namespace")
+        .says("bare.yaml:9");
     assert_eq!(place.read("bare.yaml"), bare);
-    place.run(&["seal", "-f", "bare.yaml", "-n", "payments", "-o", "a.yaml", "-r", "me.pub"]).done();
+    place
+        .run(&[
+            "seal",
+            "-f",
+            "bare.yaml",
+            "-n",
+            "payments",
+            "-o",
+            "a.yaml",
+            "-r",
+            "me.pub",
+        ])
+        .done();
     assert!(place.read("a.yaml").contains("  namespace: payments\n"));
     assert_eq!(place.reveal("a.yaml")["user"], b"app");
-    place.run(&["seal", "-f", "bare.yaml", "--scope", "cluster", "-o", "b.yaml", "-r", "me.pub"]).done();
+    place
+        .run(&[
+            "seal",
+            "-f",
+            "bare.yaml",
+            "--scope",
+            "cluster",
+            "-o",
+            "b.yaml",
+            "-r",
+            "me.pub",
+        ])
+        .done();
     assert_eq!(place.reveal("b.yaml")["user"], b"app");
     place.write("full.yaml", MANIFEST);
-    place.run(&["seal", "-f", "full.yaml", "-n", "other", "-r", "me.pub"]).failed(2, "disagreement").says("full.yaml:13");
-    place.run(&["seal", "-f", "full.yaml", "--type", "other", "-r", "me.pub"]).failed(2, "disagreement").says("full.yaml:14");
+    place
+        .run(&["seal", "-f", "full.yaml", "-n", "other", "-r", "me.pub"])
+        .failed(2, "disagreement")
+        .says("full.yaml:13");
+    place
+        .run(&["seal", "-f", "full.yaml", "--type", "other", "-r", "me.pub"])
+        .failed(2, "disagreement")
+        .says("full.yaml:14");
 }
 
 #[test]
 fn bad_secrets_are_named_by_place_and_nothing_is_written() {
     let place = Place::new();
     for (broken, code, word, says) in [
-        (MANIFEST.replace("aHVudGVyMg==", "hunter2!"), 5, "bad-secret", "db.yaml:17:"),
-        (MANIFEST.replace("  password: ", "  \"pass word\": "), 5, "bad-secret", "db.yaml:17:"),
-        (MANIFEST.replace("data:\n  user: YXBw", "stringData:\n  user: 1234"), 5, "bad-secret", "quotes"),
-        (MANIFEST.replace("  name: db # ours\n", ""), 5, "bad-secret", "db.yaml:"),
-        (MANIFEST.replace("name: db # ours", "name: Db"), 5, "bad-secret", "db.yaml:"),
-        (MANIFEST.replace("namespace: payments", "namespace: Payments"), 5, "bad-secret", "db.yaml:"),
-        (MANIFEST.replace("type: Opaque", "type: waxwing.dev/signer"), 2, "grammar", "waxwing.dev/signer"),
-        (MANIFEST.replace("type: Opaque", "type: [Opaque"), 5, "unparsable", "db.yaml:"),
-        (MANIFEST.replace("  user: YXBw\n", "  user: YXBw\n  user: YXBw\n"), 5, "unparsable", "db.yaml:17:"),
+        (
+            MANIFEST.replace("aHVudGVyMg==", "hunter2!"),
+            5,
+            "bad-secret",
+            "db.yaml:17:",
+        ),
+        (
+            MANIFEST.replace("  password: ", "  \"pass word\": "),
+            5,
+            "bad-secret",
+            "db.yaml:17:",
+        ),
+        (
+            MANIFEST.replace("data:\n  user: YXBw", "stringData:\n  user: 1234"),
+            5,
+            "bad-secret",
+            "quotes",
+        ),
+        (
+            MANIFEST.replace("  name: db # ours\n", ""),
+            5,
+            "bad-secret",
+            "db.yaml:",
+        ),
+        (
+            MANIFEST.replace("name: db # ours", "name: Db"),
+            5,
+            "bad-secret",
+            "db.yaml:",
+        ),
+        (
+            MANIFEST.replace("namespace: payments", "namespace: Payments"),
+            5,
+            "bad-secret",
+            "db.yaml:",
+        ),
+        (
+            MANIFEST.replace("type: Opaque", "type: waxwing.dev/signer"),
+            2,
+            "grammar",
+            "waxwing.dev/signer",
+        ),
+        (
+            MANIFEST.replace("type: Opaque", "type: [Opaque"),
+            5,
+            "unparsable",
+            "db.yaml:",
+        ),
+        (
+            MANIFEST.replace("  user: YXBw\n", "  user: YXBw\n  user: YXBw\n"),
+            5,
+            "unparsable",
+            "db.yaml:17:",
+        ),
     ] {
         place.write("db.yaml", &broken);
         let run = in_place(&place, "db.yaml");
@@ -208,31 +325,51 @@ fn bad_secrets_are_named_by_place_and_nothing_is_written() {
 fn mode_and_symbolic_link_stay() {
     let place = Place::new();
     place.write("real/db.yaml", MANIFEST);
-    std::fs::set_permissions(place.path("real/db.yaml"), std::fs::Permissions::from_mode(0o640)).expect("a mode");
+    std::fs::set_permissions(
+        place.path("real/db.yaml"),
+        std::fs::Permissions::from_mode(0o640),
+    )
+    .expect("a mode");
     std::os::unix::fs::symlink("real/db.yaml", place.path("db.yaml")).expect("a link");
     in_place(&place, "db.yaml").done();
     assert!(place.path("db.yaml").is_symlink());
-    let mode = std::fs::metadata(place.path("real/db.yaml")).expect("metadata").permissions().mode();
+    let mode = std::fs::metadata(place.path("real/db.yaml"))
+        .expect("metadata")
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o7777, 0o640);
     assert!(place.read("real/db.yaml").contains("SealedSecret"));
-    assert_eq!(place.files(), ["db.yaml", "me.key", "me.pub", "real/db.yaml"], "something was left behind");
+    assert_eq!(
+        place.files(),
+        ["db.yaml", "me.key", "me.pub", "real/db.yaml"],
+        "something was left behind"
+    );
 }
 
 #[test]
 fn an_output_leaves_the_source_and_says_that_it_is_plaintext() {
     let place = Place::new();
     place.write("db.yaml", MANIFEST);
-    place.run(&["seal", "-f", "db.yaml", "-o", "sealed.yaml", "-r", "me.pub"]).done().says("still holds the plaintext");
+    place
+        .run(&["seal", "-f", "db.yaml", "-o", "sealed.yaml", "-r", "me.pub"])
+        .done()
+        .says("still holds the plaintext");
     assert_eq!(place.read("db.yaml"), MANIFEST);
     assert_eq!(place.reveal("sealed.yaml")["user"], b"app");
-    place.run(&["seal", "-f", "db.yaml", "-o", "db.yaml", "-r", "me.pub"]).failed(8, "would-overwrite").says("--in-place");
+    place
+        .run(&["seal", "-f", "db.yaml", "-o", "db.yaml", "-r", "me.pub"])
+        .failed(8, "would-overwrite")
+        .says("--in-place");
     assert_eq!(place.read("db.yaml"), MANIFEST);
 }
 
 #[test]
 fn metadata_of_a_live_object_is_warned_about() {
     let place = Place::new();
-    let live = MANIFEST.replace("  name: db # ours\n", "  name: db # ours\n  uid: 8f0b0a1e\n  resourceVersion: \"12\"\n");
+    let live = MANIFEST.replace(
+        "  name: db # ours\n",
+        "  name: db # ours\n  uid: 8f0b0a1e\n  resourceVersion: \"12\"\n",
+    );
     let run = place.pipe(&["seal", "-f", "-", "-r", "me.pub"], live);
     run.done().says("uid, resourceVersion");
 }
@@ -257,10 +394,38 @@ fn values_that_other_yaml_writers_corrupt_come_back() {
 fn trim_and_templatable_reach_into_manifests() {
     let place = Place::new();
     place.write("db.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: p}\nstringData:\n  c: |\n    line\n");
-    place.run(&["seal", "-f", "db.yaml", "-o", "a.yaml", "-r", "me.pub", "--trim", "--templatable", "c"]).done();
+    place
+        .run(&[
+            "seal",
+            "-f",
+            "db.yaml",
+            "-o",
+            "a.yaml",
+            "-r",
+            "me.pub",
+            "--trim",
+            "--templatable",
+            "c",
+        ])
+        .done();
     assert_eq!(place.reveal("a.yaml")["c"], b"line");
     let show = place.run(&["show", "a.yaml", "--format", "json"]);
     let shown: Value = serde_json::from_slice(&show.done().stdout).expect("JSON");
-    assert_eq!(shown["objects"][0]["runs"][0]["templatable"], serde_json::json!(["c"]));
-    place.run(&["seal", "-f", "db.yaml", "-o", "b.yaml", "-r", "me.pub", "--templatable", "x"]).failed(2, "usage");
+    assert_eq!(
+        shown["objects"][0]["runs"][0]["templatable"],
+        serde_json::json!(["c"])
+    );
+    place
+        .run(&[
+            "seal",
+            "-f",
+            "db.yaml",
+            "-o",
+            "b.yaml",
+            "-r",
+            "me.pub",
+            "--templatable",
+            "x",
+        ])
+        .failed(2, "usage");
 }

@@ -30,8 +30,16 @@ impl Run {
     #[track_caller]
     pub fn failed(&self, code: i32, word: &str) -> &Self {
         assert_eq!(self.code, code, "stderr: {}", self.stderr);
-        assert!(self.stderr.contains(&format!("error[{word}]:")), "stderr: {}", self.stderr);
-        assert!(self.stdout.is_empty(), "a failed command printed: {}", String::from_utf8_lossy(&self.stdout));
+        assert!(
+            self.stderr.contains(&format!("error[{word}]:")),
+            "stderr: {}",
+            self.stderr
+        );
+        assert!(
+            self.stdout.is_empty(),
+            "a failed command printed: {}",
+            String::from_utf8_lossy(&self.stdout)
+        );
         self
     }
 
@@ -43,7 +51,11 @@ impl Run {
 
     #[track_caller]
     pub fn says(&self, words: &str) -> &Self {
-        assert!(self.stderr.contains(words), "{words:?} is not in: {}", self.stderr);
+        assert!(
+            self.stderr.contains(words),
+            "{words:?} is not in: {}",
+            self.stderr
+        );
         self
     }
 }
@@ -58,7 +70,10 @@ impl Place {
     pub fn new() -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let identity = Identity::generate(Suite::XWing).expect("a key");
-        let place = Self { directory, recipient: identity.recipient().clone() };
+        let place = Self {
+            directory,
+            recipient: identity.recipient().clone(),
+        };
         place.write("me.key", &identity.to_line());
         place.write("me.pub", &format!("{}\n", identity.recipient()));
         place
@@ -110,7 +125,12 @@ impl Place {
                         open.push(path);
                     }
                 } else {
-                    found.push(path.strip_prefix(self.work()).expect("below").display().to_string());
+                    found.push(
+                        path.strip_prefix(self.work())
+                            .expect("below")
+                            .display()
+                            .to_string(),
+                    );
                 }
             }
         }
@@ -127,7 +147,11 @@ impl Place {
     pub fn isolate(&self, command: &mut Command) {
         command.current_dir(self.work());
         for (name, _) in std::env::vars() {
-            if name.starts_with("WAXWING_") || name.starts_with("GIT_") || name.starts_with("CLICOLOR") || name == "NO_COLOR" {
+            if name.starts_with("WAXWING_")
+                || name.starts_with("GIT_")
+                || name.starts_with("CLICOLOR")
+                || name == "NO_COLOR"
+            {
                 command.env_remove(name);
             }
         }
@@ -149,7 +173,10 @@ impl Place {
         let mut command = self.command();
         let directory = self.path(directory);
         fs::create_dir_all(&directory).expect("a directory");
-        command.current_dir(directory).args(arguments).stdin(Stdio::null());
+        command
+            .current_dir(directory)
+            .args(arguments)
+            .stdin(Stdio::null());
         finish(command.output().expect("the binary runs"))
     }
 
@@ -159,10 +186,18 @@ impl Place {
     }
 
     #[track_caller]
-    pub fn run_with(&self, arguments: &[&str], stdin: impl AsRef<[u8]>, variables: &[(&str, &str)]) -> Run {
+    pub fn run_with(
+        &self,
+        arguments: &[&str],
+        stdin: impl AsRef<[u8]>,
+        variables: &[(&str, &str)],
+    ) -> Run {
         let mut command = self.command();
         command.args(arguments).envs(variables.iter().copied());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
         let mut input = child.stdin.take().expect("a pipe");
         let bytes = stdin.as_ref().to_vec();
@@ -186,8 +221,11 @@ impl Place {
         all.extend(["--format", "json"]);
         let run = self.run(&all);
         run.done();
-        let map: BTreeMap<String, String> = serde_json::from_slice(&run.stdout).expect("a flat map");
-        map.into_iter().map(|(key, value)| (key, Base64::decode_vec(&value).expect("base64"))).collect()
+        let map: BTreeMap<String, String> =
+            serde_json::from_slice(&run.stdout).expect("a flat map");
+        map.into_iter()
+            .map(|(key, value)| (key, Base64::decode_vec(&value).expect("base64")))
+            .collect()
     }
 
     /// Runs Git in the working directory. Git is needed for the tests about repositories.
@@ -196,7 +234,12 @@ impl Place {
         let mut command = Command::new("git");
         self.isolate(&mut command);
         let output = command
-            .args(["-c", "init.defaultBranch=main", "-c", "commit.gpgsign=false"])
+            .args([
+                "-c",
+                "init.defaultBranch=main",
+                "-c",
+                "commit.gpgsign=false",
+            ])
             .args(arguments)
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
@@ -206,8 +249,15 @@ impl Place {
             .env("GIT_COMMITTER_EMAIL", "ada@example.org")
             .output()
             .expect("git is installed: apt install git");
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+        assert!(
+            output.status.success(),
+            "git {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout)
+            .expect("text")
+            .trim()
+            .to_owned()
     }
 
     #[track_caller]
@@ -261,11 +311,19 @@ impl Cluster {
 
     pub fn file_of(&self, statement: &Statement) -> String {
         let attestation = Attestation::sign(statement, &self.signer).expect("an attestation");
-        RecipientsFile::attested(self.identity.recipient().clone(), self.signer.public(), attestation).print()
+        RecipientsFile::attested(
+            self.identity.recipient().clone(),
+            self.signer.public(),
+            attestation,
+        )
+        .print()
     }
 
     pub fn entry(&self, name: &str) -> String {
-        format!("  {name}: {{ recipients: .waxwing/{name}.pub, signer: \"{}\" }}\n", self.fingerprint())
+        format!(
+            "  {name}: {{ recipients: .waxwing/{name}.pub, signer: \"{}\" }}\n",
+            self.fingerprint()
+        )
     }
 }
 

@@ -16,7 +16,11 @@ fn at_terminal(place: &Place, line: &str, typed: &[&str]) -> (i32, String) {
     let mut command = Command::new("script");
     place.isolate(&mut command);
     let mut child = command
-        .args(["-qec", &line.replacen("waxwing", env!("CARGO_BIN_EXE_waxwing"), 1), "/dev/null"])
+        .args([
+            "-qec",
+            &line.replacen("waxwing", env!("CARGO_BIN_EXE_waxwing"), 1),
+            "/dev/null",
+        ])
         .env("NO_COLOR", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -36,7 +40,10 @@ fn at_terminal(place: &Place, line: &str, typed: &[&str]) -> (i32, String) {
     });
     let output = child.wait_with_output().expect("script ends");
     typist.join().expect("the typist ends");
-    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).into_owned())
+    (
+        output.status.code().unwrap_or(-1),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
 }
 
 #[test]
@@ -45,7 +52,10 @@ fn a_prompted_value_is_asked_twice_and_not_echoed() {
     let line = "waxwing seal db -n p --prompt pw -r me.pub -o db.yaml";
     let (code, screen) = at_terminal(&place, line, &["s3cret word\r", "s3cret word\r"]);
     assert_eq!(code, 0, "{screen}");
-    assert!(screen.contains("pw: ") && screen.contains("pw again: ") && !screen.contains("s3cret"), "{screen}");
+    assert!(
+        screen.contains("pw: ") && screen.contains("pw again: ") && !screen.contains("s3cret"),
+        "{screen}"
+    );
     assert_eq!(place.reveal("db.yaml")["pw"], b"s3cret word");
 }
 
@@ -63,14 +73,34 @@ fn two_different_inputs_and_ctrl_c_write_nothing() {
 #[test]
 fn plaintext_goes_to_a_terminal_only_on_purpose() {
     let place = Place::new();
-    place.run(&["seal", "db", "-n", "p", "--from-literal", "a=plaintext", "-r", "me.pub", "-o", "db.yaml"]).done();
+    place
+        .run(&[
+            "seal",
+            "db",
+            "-n",
+            "p",
+            "--from-literal",
+            "a=plaintext",
+            "-r",
+            "me.pub",
+            "-o",
+            "db.yaml",
+        ])
+        .done();
     let (code, screen) = at_terminal(&place, "waxwing reveal db.yaml a -i me.key", &["n\r"]);
     assert_eq!(code, 2, "{screen}");
-    assert!(!screen.contains("plaintext\r") && screen.contains("[y/N]"), "{screen}");
+    assert!(
+        !screen.contains("plaintext\r") && screen.contains("[y/N]"),
+        "{screen}"
+    );
     let (code, screen) = at_terminal(&place, "waxwing reveal db.yaml a -i me.key", &["y\r"]);
     assert_eq!(code, 0, "{screen}");
     assert!(screen.ends_with("plaintext"), "{screen}");
-    let (code, screen) = at_terminal(&place, "waxwing reveal db.yaml a -i me.key --to-terminal", &[]);
+    let (code, screen) = at_terminal(
+        &place,
+        "waxwing reveal db.yaml a -i me.key --to-terminal",
+        &[],
+    );
     assert_eq!((code, screen.as_str()), (0, "plaintext"));
 }
 
@@ -78,7 +108,10 @@ fn plaintext_goes_to_a_terminal_only_on_purpose() {
 fn a_signer_is_pinned_on_first_use_by_a_clear_yes_only() {
     let place = Place::new();
     let cluster = Cluster::new();
-    place.write(".waxwing.yaml", format!("version: 1\nclusters:\n{}", cluster.entry("prod")));
+    place.write(
+        ".waxwing.yaml",
+        format!("version: 1\nclusters:\n{}", cluster.entry("prod")),
+    );
     place.write(".waxwing/prod.pub", cluster.file("prod", 3));
     let line = "waxwing seal db -n p --from-literal a=b --cluster prod -o db.yaml";
     let (code, screen) = at_terminal(&place, line, &["\r"]);
@@ -88,13 +121,21 @@ fn a_signer_is_pinned_on_first_use_by_a_clear_yes_only() {
     let (code, screen) = at_terminal(&place, line, &["yes\r"]);
     assert_eq!(code, 0, "{screen}");
     let pins = std::fs::read_to_string(place.pins()).expect("pins");
-    assert!(pins.contains(&format!("prod {} 3\n", cluster.fingerprint())), "{pins}");
+    assert!(
+        pins.contains(&format!("prod {} 3\n", cluster.fingerprint())),
+        "{pins}"
+    );
 }
 
 #[test]
 fn standard_input_that_is_a_terminal_is_not_waited_for() {
     let place = Place::new();
-    for line in ["waxwing seal -r me.pub", "waxwing seal -f - -r me.pub", "waxwing seal --raw -n p --name n k -r me.pub", "waxwing seal n -n p --from-file k=- -r me.pub"] {
+    for line in [
+        "waxwing seal -r me.pub",
+        "waxwing seal -f - -r me.pub",
+        "waxwing seal --raw -n p --name n k -r me.pub",
+        "waxwing seal n -n p --from-file k=- -r me.pub",
+    ] {
         let (code, screen) = at_terminal(&place, line, &[]);
         assert_eq!(code, 2, "{line}: {screen}");
         assert!(screen.contains("hint:"), "{screen}");
@@ -104,14 +145,32 @@ fn standard_input_that_is_a_terminal_is_not_waited_for() {
 #[test]
 fn an_identity_with_a_passphrase_asks_for_it() {
     let place = Place::new();
-    place.run(&["seal", "db", "-n", "p", "--from-literal", "a=plaintext", "-r", "me.pub", "-o", "db.yaml"]).done();
-    let mut recipient = age::scrypt::Recipient::new(age::secrecy::SecretString::from("open sesame".to_owned()));
+    place
+        .run(&[
+            "seal",
+            "db",
+            "-n",
+            "p",
+            "--from-literal",
+            "a=plaintext",
+            "-r",
+            "me.pub",
+            "-o",
+            "db.yaml",
+        ])
+        .done();
+    let mut recipient =
+        age::scrypt::Recipient::new(age::secrecy::SecretString::from("open sesame".to_owned()));
     recipient.set_work_factor(2);
     let encrypted = {
-        let encryptor = age::Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient)).expect("encrypts");
+        let encryptor =
+            age::Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient))
+                .expect("encrypts");
         let mut file = Vec::new();
         let mut writer = encryptor.wrap_output(&mut file).expect("encrypts");
-        writer.write_all(place.read("me.key").as_bytes()).expect("encrypts");
+        writer
+            .write_all(place.read("me.key").as_bytes())
+            .expect("encrypts");
         writer.finish().expect("encrypts");
         file
     };
@@ -119,7 +178,10 @@ fn an_identity_with_a_passphrase_asks_for_it() {
     let line = "waxwing reveal db.yaml a -i me.key.age --to-terminal";
     let (code, screen) = at_terminal(&place, line, &["open sesame\r"]);
     assert_eq!(code, 0, "{screen}");
-    assert!(screen.contains("plaintext") && !screen.contains("sesame"), "{screen}");
+    assert!(
+        screen.contains("plaintext") && !screen.contains("sesame"),
+        "{screen}"
+    );
     let (code, screen) = at_terminal(&place, line, &["wrong\r"]);
     assert_eq!(code, 7, "{screen}");
 }

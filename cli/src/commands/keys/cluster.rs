@@ -35,29 +35,56 @@ pub fn sealing_keys(context: Option<&str>, session: &Session) -> Result<Answer, 
 
 async fn read(context: Option<&str>) -> Result<Answer, CommandError> {
     let unusable = |error: String| {
-        CommandError::new(Code::Cluster, format!("there is no usable kubeconfig: {}", printable(&error)))
-            .hint("see `kubectl config get-contexts`; KUBECONFIG names the file, --context the entry")
+        CommandError::new(
+            Code::Cluster,
+            format!("there is no usable kubeconfig: {}", printable(&error)),
+        )
+        .hint("see `kubectl config get-contexts`; KUBECONFIG names the file, --context the entry")
     };
     let (config, used) = match Kubeconfig::read() {
         Ok(kubeconfig) => {
-            let used = context.map(str::to_owned).or_else(|| kubeconfig.current_context.clone());
-            let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-            let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| unusable(error.to_string()))?;
+            let used = context
+                .map(str::to_owned)
+                .or_else(|| kubeconfig.current_context.clone());
+            let options = KubeConfigOptions {
+                context: context.map(str::to_owned),
+                ..KubeConfigOptions::default()
+            };
+            let config = Config::from_custom_kubeconfig(kubeconfig, &options)
+                .await
+                .map_err(|error| unusable(error.to_string()))?;
             (config, used)
         }
         Err(error) if context.is_some() => return Err(unusable(error.to_string())),
         // In a pod there is no kubeconfig, but a service account.
-        Err(_) => (Config::infer().await.map_err(|error| unusable(error.to_string()))?, None),
+        Err(_) => (
+            Config::infer()
+                .await
+                .map_err(|error| unusable(error.to_string()))?,
+            None,
+        ),
     };
     let server = config.cluster_url.to_string();
     let client = Client::try_from(config).map_err(|error| unusable(error.to_string()))?;
-    let list = Api::<SealingKey>::all(client).list(&ListParams::default()).await.map_err(|error| unanswered(&error, &server))?;
-    Ok(Answer { context: used, keys: list.items })
+    let list = Api::<SealingKey>::all(client)
+        .list(&ListParams::default())
+        .await
+        .map_err(|error| unanswered(&error, &server))?;
+    Ok(Answer {
+        context: used,
+        keys: list.items,
+    })
 }
 
 fn unanswered(error: &kube::Error, server: &str) -> CommandError {
     if let kube::Error::Api(status) = error {
-        let found = CommandError::new(Code::Cluster, format!("{server} does not give its SealingKeys: {}", printable(&status.message)));
+        let found = CommandError::new(
+            Code::Cluster,
+            format!(
+                "{server} does not give its SealingKeys: {}",
+                printable(&status.message)
+            ),
+        );
         return match status.code {
             404 => found.hint("Waxwing is not installed there: kubectl apply -k deploy"),
             401 => found.hint("your credentials for this cluster are not valid: check them with `kubectl auth whoami`"),
@@ -65,8 +92,11 @@ fn unanswered(error: &kube::Error, server: &str) -> CommandError {
             _ => found,
         };
     }
-    CommandError::new(Code::Cluster, format!("{server} cannot be asked: {}", printable(&chain(error))))
-        .hint("check with `kubectl cluster-info`; --context chooses another cluster")
+    CommandError::new(
+        Code::Cluster,
+        format!("{server} cannot be asked: {}", printable(&chain(error))),
+    )
+    .hint("check with `kubectl cluster-info`; --context chooses another cluster")
 }
 
 /// An error with its causes: the reason of a failed connection is the last one.

@@ -8,7 +8,7 @@ use sealing::{Attestation, Recipient, RecipientsFile, SignerPublic, Statement};
 
 use super::cluster;
 use crate::{
-    config::{Cluster, Config, discover},
+    config::{Cluster, Config},
     error::{Code, CommandError},
     files::{self, Existing},
     session::Session,
@@ -52,57 +52,93 @@ pub fn run(args: &FetchArgs, session: &mut Session) -> Result<(), CommandError> 
     let fetched = active(&answer.keys)?;
     let signer = fetched.signer.fingerprint();
     let configured = match &config {
-        Some(config) => configured(config, &fetched.statement, &signer, answer.context.as_deref(), session)?,
+        Some(config) => configured(
+            config,
+            &fetched.statement,
+            &signer,
+            answer.context.as_deref(),
+            session,
+        )?,
         None => None,
     };
     if let (Some(config), Some(cluster)) = (&config, configured) {
         judge_configured(config, cluster, &fetched.statement, &signer)?;
     }
-    let name = configured.map(|cluster| cluster.label.to_string()).or_else(|| {
-        Some(fetched.statement.cluster.clone()).filter(|name| !name.is_empty())
-    });
-    let root = match &config {
-        Some(config) => config.root.clone(),
-        None => {
-            let here = discover::real(std::path::Path::new("."))?;
-            discover::repository_root(&here, &session.environment).unwrap_or(here)
-        }
-    };
+    let name = configured
+        .map(|cluster| cluster.label.to_string())
+        .or_else(|| Some(fetched.statement.cluster.clone()).filter(|name| !name.is_empty()));
+    let root = session.root(config.as_ref())?;
     let repository = repository::key(&root, &session.environment);
     if let Some(name) = &name {
         judge_pin(name, &repository, &fetched.statement, &signer, session)?;
     }
-    let text = RecipientsFile::attested(fetched.recipient.clone(), fetched.signer, fetched.attestation).print();
+    let text = RecipientsFile::attested(
+        fetched.recipient.clone(),
+        fetched.signer,
+        fetched.attestation,
+    )
+    .print();
     match (&args.output, configured) {
         (Some(path), _) => files::write(path, text.as_bytes(), Existing::Replace, 0o644)?,
         (None, Some(cluster)) => {
             if let Some(directory) = cluster.recipients.parent() {
                 std::fs::create_dir_all(directory).map_err(|error| {
-                    CommandError::new(Code::Io, format!("cannot make {}: {}", directory.display(), files::describe(&error)))
+                    CommandError::new(
+                        Code::Io,
+                        format!(
+                            "cannot make {}: {}",
+                            directory.display(),
+                            files::describe(&error)
+                        ),
+                    )
                 })?;
             }
-            files::write(&cluster.recipients, text.as_bytes(), Existing::Replace, 0o644)?;
-            session.output.tell(&format!("wrote {}", cluster.recipients_shown));
+            files::write(
+                &cluster.recipients,
+                text.as_bytes(),
+                Existing::Replace,
+                0o644,
+            )?;
+            session
+                .output
+                .tell(&format!("wrote {}", cluster.recipients_shown));
         }
         (None, None) => session.output.result(text.as_bytes())?,
     }
-    session.output.tell(&format!("key    {}", fetched.recipient.key_id().fingerprint()));
+    session.output.tell(&format!(
+        "key    {}",
+        fetched.recipient.key_id().fingerprint()
+    ));
     session.output.tell(&format!("signer {signer}"));
     match &name {
-        Some(name) => pins::remember_signer(&session.environment, &repository, name, &signer, fetched.statement.sequence)?,
-        None => session.output.note("the cluster has no name and no configuration names it: its signer is not pinned"),
+        Some(name) => pins::remember_signer(
+            &session.environment,
+            &repository,
+            name,
+            &signer,
+            fetched.statement.sequence,
+        )?,
+        None => session.output.note(
+            "the cluster has no name and no configuration names it: its signer is not pinned",
+        ),
     }
     if let (Some(config), Some(cluster)) = (&config, configured)
         && cluster.signer.is_none()
     {
-        session.output.note(&format!("add to {}: signer: \"{signer}\"", config.at(cluster.line)));
+        session.output.note(&format!(
+            "add to {}: signer: \"{signer}\"",
+            config.at(cluster.line)
+        ));
     }
     Ok(())
 }
 
 /// The one Active key, its attestation verified against the signer published beside it.
 fn active(keys: &[SealingKey]) -> Result<Fetched, CommandError> {
-    let active: Vec<&SealingKey> = keys.iter().filter(|key| key.spec.state == KeyState::Active).collect();
+    let active: Vec<&SealingKey> = keys
+        .iter()
+        .filter(|key| key.spec.state == KeyState::Active)
+        .collect();
     let [key] = active.as_slice() else {
         return Err(match active.len() {
             0 => CommandError::new(Code::Cluster, format!("none of the cluster's {} SealingKeys is Active", keys.len()))
@@ -113,21 +149,41 @@ fn active(keys: &[SealingKey]) -> Result<Fetched, CommandError> {
     };
     let name = printable(key.metadata.name.as_deref().unwrap_or_default());
     let invalid = |why: &str| {
-        CommandError::new(Code::AttestationInvalid, format!("SealingKey {name}: {}", printable(why)))
-            .hint("somebody changed it, or the controller is at fault: compare with its log")
+        CommandError::new(
+            Code::AttestationInvalid,
+            format!("SealingKey {name}: {}", printable(why)),
+        )
+        .hint("somebody changed it, or the controller is at fault: compare with its log")
     };
-    let recipient = Recipient::parse(&key.spec.public_key).map_err(|error| invalid(&format!("publicKey: {error}")))?;
-    let signer = SignerPublic::parse(&key.spec.signer).map_err(|error| invalid(&format!("signer: {error}")))?;
-    let attestation = Attestation::parse(&key.spec.attestation).map_err(|error| invalid(&format!("attestation: {error}")))?;
-    let statement = attestation.verify(&signer).map_err(|error| invalid(&format!("attestation: {error}")))?.clone();
+    let recipient = Recipient::parse(&key.spec.public_key)
+        .map_err(|error| invalid(&format!("publicKey: {error}")))?;
+    let signer = SignerPublic::parse(&key.spec.signer)
+        .map_err(|error| invalid(&format!("signer: {error}")))?;
+    let attestation = Attestation::parse(&key.spec.attestation)
+        .map_err(|error| invalid(&format!("attestation: {error}")))?;
+    let statement = attestation
+        .verify(&signer)
+        .map_err(|error| invalid(&format!("attestation: {error}")))?
+        .clone();
     if statement.key != *recipient.key_id() {
         return Err(invalid("the attestation is about another key"));
     }
     if statement.state != sealing::KeyState::Active {
-        return Err(CommandError::new(Code::KeyNotActive, format!("SealingKey {name}: its attestation says {}", statement.state))
-            .hint("the controller has not caught up with a change of keys: try again"));
+        return Err(CommandError::new(
+            Code::KeyNotActive,
+            format!(
+                "SealingKey {name}: its attestation says {}",
+                statement.state
+            ),
+        )
+        .hint("the controller has not caught up with a change of keys: try again"));
     }
-    Ok(Fetched { recipient, signer, attestation, statement })
+    Ok(Fetched {
+        recipient,
+        signer,
+        attestation,
+        statement,
+    })
 }
 
 /// Which configured cluster this is: the attested name says it; without one the environment, the signer, the
@@ -140,7 +196,10 @@ fn configured<'a>(
     session: &Session,
 ) -> Result<Option<&'a Cluster>, CommandError> {
     if !statement.cluster.is_empty() {
-        return Ok(config.clusters.get(&statement.cluster).or_else(|| by_signer(config, signer)));
+        return Ok(config
+            .clusters
+            .get(&statement.cluster)
+            .or_else(|| by_signer(config, signer)));
     }
     if let [name] = session.environment.clusters.as_slice() {
         return config.cluster(name).map(Some);
@@ -159,19 +218,31 @@ fn configured<'a>(
 }
 
 fn by_signer<'a>(config: &'a Config, signer: &str) -> Option<&'a Cluster> {
-    let mut matching = config.clusters.values().filter(|cluster| cluster.signer.as_deref() == Some(signer));
+    let mut matching = config
+        .clusters
+        .values()
+        .filter(|cluster| cluster.signer.as_deref() == Some(signer));
     match (matching.next(), matching.next()) {
         (Some(only), None) => Some(only),
         _ => None,
     }
 }
 
-fn judge_configured(config: &Config, cluster: &Cluster, statement: &Statement, signer: &str) -> Result<(), CommandError> {
+fn judge_configured(
+    config: &Config,
+    cluster: &Cluster,
+    statement: &Statement,
+    signer: &str,
+) -> Result<(), CommandError> {
     let name = cluster.label.as_str();
     if !statement.cluster.is_empty() && statement.cluster != name {
         return Err(CommandError::new(
             Code::ForeignCluster,
-            format!("the cluster calls itself {:?}, and {} names its signer under {name:?}", printable(&statement.cluster), config.at(cluster.line)),
+            format!(
+                "the cluster calls itself {:?}, and {} names its signer under {name:?}",
+                printable(&statement.cluster),
+                config.at(cluster.line)
+            ),
         )
         .hint("name the cluster in the configuration as it calls itself"));
     }
@@ -193,7 +264,9 @@ fn judge_pin(
     signer: &str,
     session: &Session,
 ) -> Result<(), CommandError> {
-    let Some(pin) = Pins::load(&session.environment)?.signer(repository, name) else { return Ok(()) };
+    let Some(pin) = Pins::load(&session.environment)?.signer(repository, name) else {
+        return Ok(());
+    };
     if pin.fingerprint != signer {
         return Err(CommandError::new(
             Code::SignerChanged,

@@ -32,11 +32,14 @@ pub fn run(args: &FingerprintArgs, session: &mut Session) -> Result<(), CommandE
     if args.key.starts_with("age1") && !path.exists() {
         let recipient = Recipient::parse(&args.key)
             .map_err(|error| CommandError::new(Code::Grammar, format!("{}: {error}", args.key)))?;
-        return session.output.result(format!("{}\n", recipient.key_id().fingerprint()).as_bytes());
+        return session
+            .output
+            .result(format!("{}\n", recipient.key_id().fingerprint()).as_bytes());
     }
     let bytes = files::read(path)?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| CommandError::new(Code::Unparsable, format!("{} is not UTF-8 text", args.key)))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        CommandError::new(Code::Unparsable, format!("{} is not UTF-8 text", args.key))
+    })?;
     let mut answer = String::new();
     if is_identity(text) {
         for identity in identity::read(path)? {
@@ -47,7 +50,10 @@ pub fn run(args: &FingerprintArgs, session: &mut Session) -> Result<(), CommandE
     let file = trust::parse_recipients(text, &args.key)?;
     let recipients = file.recipients();
     if recipients.is_empty() {
-        return Err(CommandError::new(Code::Unparsable, format!("{} holds no key", args.key)));
+        return Err(CommandError::new(
+            Code::Unparsable,
+            format!("{} holds no key", args.key),
+        ));
     }
     for recipient in &recipients {
         let _ = writeln!(answer, "{}", recipient.key_id().fingerprint());
@@ -60,10 +66,15 @@ pub fn run(args: &FingerprintArgs, session: &mut Session) -> Result<(), CommandE
 
 /// The signer's line: only of an attestation that holds, or the fingerprint of whoever forged it would be pinned.
 fn signer(file: &RecipientsFile, shown: &str) -> Result<Option<String>, CommandError> {
-    let (Some(signer), Some(_)) = (file.signer(), file.attestation()) else { return Ok(None) };
+    let (Some(signer), Some(_)) = (file.signer(), file.attestation()) else {
+        return Ok(None);
+    };
     file.verify(&signer).map_err(|error| {
-        CommandError::new(Code::AttestationInvalid, format!("the attestation in {shown} does not hold: {error}"))
-            .hint("write the file anew from the cluster: waxwing keys fetch")
+        CommandError::new(
+            Code::AttestationInvalid,
+            format!("the attestation in {shown} does not hold: {error}"),
+        )
+        .hint("write the file anew from the cluster: waxwing keys fetch")
     })?;
     Ok(Some(format!("signer: {}\n", signer.fingerprint())))
 }
@@ -71,5 +82,7 @@ fn signer(file: &RecipientsFile, shown: &str) -> Result<Option<String>, CommandE
 fn is_identity(text: &str) -> bool {
     text.starts_with("age-encryption.org/")
         || text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----")
-        || text.lines().any(|line| line.trim_start().starts_with("AGE-SECRET-KEY-"))
+        || text
+            .lines()
+            .any(|line| line.trim_start().starts_with("AGE-SECRET-KEY-"))
 }

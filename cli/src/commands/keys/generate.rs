@@ -32,9 +32,14 @@ pub fn run(args: &GenerateArgs, session: &mut Session) -> Result<(), CommandErro
     if let Some(path) = &args.output {
         files::refuse_existing(path)?;
     }
-    let suite = if args.classical { Suite::X25519 } else { Suite::XWing };
-    let identity =
-        Identity::generate(suite).map_err(|error| CommandError::new(Code::Internal, format!("cannot make a key: {error}")))?;
+    let suite = if args.classical {
+        Suite::X25519
+    } else {
+        Suite::XWing
+    };
+    let identity = Identity::generate(suite).map_err(|error| {
+        CommandError::new(Code::Internal, format!("cannot make a key: {error}"))
+    })?;
     let recipient = identity.recipient().to_string();
     let created = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -42,19 +47,24 @@ pub fn run(args: &GenerateArgs, session: &mut Session) -> Result<(), CommandErro
         .and_then(|since| SealedAt::from_unix(since.as_secs()).ok())
         .map_or_else(String::new, |time| format!("# created: {time}\n"));
     let line = identity.to_line();
-    let mut file = Zeroizing::new(String::with_capacity(created.len() + recipient.len() + line.len() + 32));
-    for part in [created.as_str(), "# public key: ", &recipient, "\n", &line, "\n"] {
+    let mut file = Zeroizing::new(String::with_capacity(
+        created.len() + recipient.len() + line.len() + 32,
+    ));
+    for part in [
+        created.as_str(),
+        "# public key: ",
+        &recipient,
+        "\n",
+        &line,
+        "\n",
+    ] {
         file.push_str(part);
     }
-    match &args.output {
-        Some(path) => {
-            files::write(path, file.as_bytes(), Existing::Refuse, 0o600)?;
-            session.output.result(format!("{recipient}\n").as_bytes())
-        }
-        None => {
-            session.output.result(file.as_bytes())?;
-            session.output.tell(&format!("Public key: {recipient}"));
-            Ok(())
-        }
+    if let Some(path) = &args.output {
+        files::write(path, file.as_bytes(), Existing::Refuse, 0o600)?;
+        return session.output.result(format!("{recipient}\n").as_bytes());
     }
+    session.output.result(file.as_bytes())?;
+    session.output.tell(&format!("Public key: {recipient}"));
+    Ok(())
 }

@@ -13,11 +13,7 @@ use crate::{
     error::{Code, CommandError},
     session::Session,
     terminal::printable,
-    trust::{
-        self,
-        pins::Pins,
-        repository,
-    },
+    trust::{self, pins::Pins, repository},
 };
 
 /// Arguments of `keys list`.
@@ -39,15 +35,24 @@ pub struct ListArgs {
 pub fn run(args: &ListArgs, session: &mut Session) -> Result<(), CommandError> {
     let config = session.config_here()?;
     if config.is_none() && args.context.is_none() {
-        return Err(CommandError::new(Code::Config, "there is no .waxwing.yaml here, and no --context to ask")
-            .hint("list a cluster's own keys with --context NAME"));
+        return Err(CommandError::new(
+            Code::Config,
+            "there is no .waxwing.yaml here, and no --context to ask",
+        )
+        .hint("list a cluster's own keys with --context NAME"));
     }
     let (clusters, recovery) = match &config {
         Some(config) => configured(config, session)?,
         None => (Vec::new(), Vec::new()),
     };
     let live = match &args.context {
-        Some(context) => Some(cluster::sealing_keys(Some(context), session)?.keys.iter().map(live).collect::<Vec<_>>()),
+        Some(context) => Some(
+            cluster::sealing_keys(Some(context), session)?
+                .keys
+                .iter()
+                .map(live)
+                .collect::<Vec<_>>(),
+        ),
         None => None,
     };
     if Format::choose(args.format, session) == Format::Json {
@@ -57,10 +62,21 @@ pub fn run(args: &ListArgs, session: &mut Session) -> Result<(), CommandError> {
         }
         return session.output.result(format!("{whole:#}\n").as_bytes());
     }
-    session.output.result(text(&clusters, &recovery, args.context.as_deref(), live.as_deref()).as_bytes())
+    session.output.result(
+        text(
+            &clusters,
+            &recovery,
+            args.context.as_deref(),
+            live.as_deref(),
+        )
+        .as_bytes(),
+    )
 }
 
-fn configured(config: &Config, session: &Session) -> Result<(Vec<Value>, Vec<Value>), CommandError> {
+fn configured(
+    config: &Config,
+    session: &Session,
+) -> Result<(Vec<Value>, Vec<Value>), CommandError> {
     let mut clusters = Vec::new();
     for cluster in config.clusters.values() {
         let pin = trust::pinned(session, config, cluster.label.as_str())?;
@@ -92,14 +108,27 @@ fn configured(config: &Config, session: &Session) -> Result<(Vec<Value>, Vec<Val
 fn key_of(cluster: &Cluster) -> Result<Option<(String, Value)>, String> {
     let file = match trust::recipients_file(&cluster.recipients, &cluster.recipients_shown) {
         Ok(file) => file,
-        Err(CommandError::Failed(failure)) if failure.code == Code::RecipientsMissing => return Ok(None),
+        Err(CommandError::Failed(failure)) if failure.code == Code::RecipientsMissing => {
+            return Ok(None);
+        }
         Err(CommandError::Failed(failure)) => return Err(failure.message.clone()),
         Err(CommandError::BrokenPipe) => return Ok(None),
     };
-    let Some(signer) = file.signer() else { return Err("the file carries no attestation".to_owned()) };
-    let (recipient, statement) = file.verify(&signer).map_err(|error| format!("the attestation does not hold: {error}"))?;
-    if cluster.signer.as_deref().is_some_and(|expected| expected != signer.fingerprint()) {
-        return Err(format!("attested by another signer than the configured one: {}", signer.fingerprint()));
+    let Some(signer) = file.signer() else {
+        return Err("the file carries no attestation".to_owned());
+    };
+    let (recipient, statement) = file
+        .verify(&signer)
+        .map_err(|error| format!("the attestation does not hold: {error}"))?;
+    if cluster
+        .signer
+        .as_deref()
+        .is_some_and(|expected| expected != signer.fingerprint())
+    {
+        return Err(format!(
+            "attested by another signer than the configured one: {}",
+            signer.fingerprint()
+        ));
     }
     let statement = json!({
         "cluster": statement.cluster,
@@ -110,14 +139,26 @@ fn key_of(cluster: &Cluster) -> Result<Option<(String, Value)>, String> {
     Ok(Some((recipient.key_id().fingerprint(), statement)))
 }
 
-fn recovery_of(config: &Config, recovery: &Recovery, session: &Session) -> Result<Vec<Value>, CommandError> {
+fn recovery_of(
+    config: &Config,
+    recovery: &Recovery,
+    session: &Session,
+) -> Result<Vec<Value>, CommandError> {
     let repository = repository::key(&config.root, &session.environment);
     let pins = Pins::load(&session.environment)?;
     let held = trust::recipients_file(&recovery.recipients, &recovery.recipients_shown)
-        .map(|file| file.recipients().iter().map(|key| *key.key_id()).collect::<Vec<_>>())
+        .map(|file| {
+            file.recipients()
+                .iter()
+                .map(|key| *key.key_id())
+                .collect::<Vec<_>>()
+        })
         .unwrap_or_default();
     let mut all = recovery.fingerprints.clone();
-    all.extend(held.iter().filter(|key| !recovery.fingerprints.contains(key)));
+    all.extend(
+        held.iter()
+            .filter(|key| !recovery.fingerprints.contains(key)),
+    );
     Ok(all
         .iter()
         .map(|key| {
@@ -147,11 +188,21 @@ fn live(key: &SealingKey) -> Value {
     })
 }
 
-fn text(clusters: &[Value], recovery: &[Value], context: Option<&str>, live: Option<&[Value]>) -> String {
+fn text(
+    clusters: &[Value],
+    recovery: &[Value],
+    context: Option<&str>,
+    live: Option<&[Value]>,
+) -> String {
     let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let mut text = String::new();
     for cluster in clusters {
-        let _ = writeln!(text, "{}  {}", word(&cluster["name"]), word(&cluster["file"]));
+        let _ = writeln!(
+            text,
+            "{}  {}",
+            word(&cluster["name"]),
+            word(&cluster["file"])
+        );
         let _ = writeln!(text, "  key     {}", word(&cluster["fingerprint"]));
         let signer = &cluster["signer"];
         let pin = match (cluster["pinnedSigner"].as_str(), signer.as_str()) {
@@ -165,8 +216,17 @@ fn text(clusters: &[Value], recovery: &[Value], context: Option<&str>, live: Opt
         }
     }
     for key in recovery {
-        let pinned = if key["pinned"] == true { "pinned" } else { "not pinned" };
-        let _ = writeln!(text, "recovery  {}\n  key     {} ({pinned})", word(&key["file"]), word(&key["fingerprint"]));
+        let pinned = if key["pinned"] == true {
+            "pinned"
+        } else {
+            "not pinned"
+        };
+        let _ = writeln!(
+            text,
+            "recovery  {}\n  key     {} ({pinned})",
+            word(&key["file"]),
+            word(&key["fingerprint"])
+        );
         if let Some(problem) = key["problem"].as_str() {
             let _ = writeln!(text, "  PROBLEM {problem}");
         }
@@ -174,8 +234,15 @@ fn text(clusters: &[Value], recovery: &[Value], context: Option<&str>, live: Opt
     if let (Some(context), Some(live)) = (context, live) {
         let _ = writeln!(text, "context {context}");
         for key in live {
-            let values = key["entries"].as_i64().map_or_else(|| "-".to_owned(), |count| count.to_string());
-            let _ = writeln!(text, "  {}  {}  {values} values", word(&key["fingerprint"]), word(&key["state"]));
+            let values = key["entries"]
+                .as_i64()
+                .map_or_else(|| "-".to_owned(), |count| count.to_string());
+            let _ = writeln!(
+                text,
+                "  {}  {}  {values} values",
+                word(&key["fingerprint"]),
+                word(&key["state"])
+            );
         }
     }
     text

@@ -27,9 +27,11 @@ pub fn parse(bytes: &[u8], shown: &str) -> Result<Vec<EnvEntry>, CommandError> {
         if line.is_empty() || line.starts_with(b"#") {
             continue;
         }
-        let fault = |why: &str| CommandError::new(Code::Unparsable, format!("{shown}:{number}: {why}"));
+        let fault =
+            |why: &str| CommandError::new(Code::Unparsable, format!("{shown}:{number}: {why}"));
         let Some(equals) = line.iter().position(|byte| *byte == b'=') else {
-            return Err(fault("there is no = in this line").hint("write KEY=VALUE; values are never taken from the environment"));
+            return Err(fault("there is no = in this line")
+                .hint("write KEY=VALUE; values are never taken from the environment"));
         };
         // A key that is not valid could be a piece of a value that spans lines: it is not quoted.
         let key = std::str::from_utf8(&line[..equals]).ok().and_then(|key| EntryKey::new(key).ok()).ok_or_else(|| {
@@ -37,8 +39,14 @@ pub fn parse(bytes: &[u8], shown: &str) -> Result<Vec<EnvEntry>, CommandError> {
                 .hint("a key is made of letters, digits, '-', '_' and '.'; a value of several lines needs --from-file")
         })?;
         let value = &line[equals + 1..];
-        let quoted = value.len() >= 2 && matches!(value[0], b'"' | b'\'') && value.last() == value.first();
-        entries.push(EnvEntry { line: number, key, value: Zeroizing::new(value.to_vec()), quoted });
+        let quoted =
+            value.len() >= 2 && matches!(value[0], b'"' | b'\'') && value.last() == value.first();
+        entries.push(EnvEntry {
+            line: number,
+            key,
+            value: Zeroizing::new(value.to_vec()),
+            quoted,
+        });
     }
     Ok(entries)
 }
@@ -49,8 +57,15 @@ mod tests {
 
     #[test]
     fn reads_what_kubectl_reads() {
-        let entries = parse(b"\xef\xbb\xbf# comment\r\n\r\n  USER=app\r\nURL=a=b \nQ=\"x\"\nEMPTY=", "x.env").unwrap();
-        let seen: Vec<_> = entries.iter().map(|e| (e.line, e.key.as_str(), e.value.to_vec(), e.quoted)).collect();
+        let entries = parse(
+            b"\xef\xbb\xbf# comment\r\n\r\n  USER=app\r\nURL=a=b \nQ=\"x\"\nEMPTY=",
+            "x.env",
+        )
+        .unwrap();
+        let seen: Vec<_> = entries
+            .iter()
+            .map(|e| (e.line, e.key.as_str(), e.value.to_vec(), e.quoted))
+            .collect();
         assert_eq!(
             seen,
             [
@@ -65,7 +80,9 @@ mod tests {
     #[test]
     fn a_bad_line_is_named_and_not_quoted() {
         for text in ["A=1\nhunter2\n", "A=1\nhunter2 !=x\n"] {
-            let Err(CommandError::Failed(failure)) = parse(text.as_bytes(), "x.env") else { panic!("accepted") };
+            let Err(CommandError::Failed(failure)) = parse(text.as_bytes(), "x.env") else {
+                panic!("accepted")
+            };
             assert!(failure.message.starts_with("x.env:2:"), "{failure}");
             assert!(!failure.message.contains("hunter2"), "{failure}");
         }

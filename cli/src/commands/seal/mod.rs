@@ -32,6 +32,10 @@ use crate::{
 };
 
 /// Arguments of `seal`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Args)]
 #[command(
     override_usage = "waxwing seal NAME -n NS [VALUES] [OPTIONS] [-o FILE]
@@ -63,7 +67,12 @@ pub struct SealArgs {
     pub namespace: Option<String>,
 
     /// Name of the Secret that the token is for
-    #[arg(long = "name", value_name = "NAME", requires = "raw", id = "secret_name")]
+    #[arg(
+        long = "name",
+        value_name = "NAME",
+        requires = "raw",
+        id = "secret_name"
+    )]
     pub secret_name: Option<String>,
 
     /// Write to this file, which must not exist yet
@@ -108,19 +117,20 @@ pub struct SealArgs {
 }
 
 fn parse_scope(text: &str) -> Result<Scope, String> {
-    text.parse().map_err(|error: sealing::PlaceError| error.to_string())
+    text.parse()
+        .map_err(|error: sealing::PlaceError| error.to_string())
 }
 
 /// Seals.
 pub fn run(mut args: SealArgs, session: &mut Session) -> Result<(), CommandError> {
     if args.raw {
-        return raw::run(args, session);
+        return raw::run(&args, session);
     }
     if args.file.is_none() && args.name.is_none() && args.values.is_empty() && stdin_is_piped() {
         args.file = Some(PathBuf::from("-"));
     }
     if args.file.is_some() {
-        return manifest::run(args, session);
+        return manifest::run(&args, session);
     }
     new::run(args, session)
 }
@@ -141,16 +151,30 @@ impl Decided {
 
     /// The namespace that the rule gives, if there is one.
     fn rule_namespace(&self) -> Result<Option<String>, CommandError> {
-        self.rule().map_or(Ok(None), |(config, rule)| rules::namespace(config, rule, &self.target))
+        self.rule().map_or(Ok(None), |(config, rule)| {
+            rules::namespace(config, rule, &self.target)
+        })
     }
 
     fn scope(&self, args: &SealArgs) -> Scope {
-        args.scope.or_else(|| self.rule()?.1.scope).unwrap_or(Scope::Strict)
+        args.scope
+            .or_else(|| self.rule()?.1.scope)
+            .unwrap_or(Scope::Strict)
     }
 
-    fn recipients(&self, args: &SealArgs, session: &mut Session) -> Result<Vec<(Label, Recipient)>, CommandError> {
+    fn recipients(
+        &self,
+        args: &SealArgs,
+        session: &mut Session,
+    ) -> Result<Vec<(Label, Recipient)>, CommandError> {
         let rule = self.rule().map(|(_, rule)| rule);
-        recipients::resolve(session, &args.recipients, self.config.as_ref(), rule, &discover::shown(&self.target))
+        recipients::resolve(
+            session,
+            &args.recipients,
+            self.config.as_ref(),
+            rule,
+            &discover::shown(&self.target),
+        )
     }
 }
 
@@ -162,27 +186,47 @@ fn decide(args: &SealArgs, session: &mut Session) -> Result<Decided, CommandErro
     if let Some(config) = &config
         && let Some(rule) = rules::rule_for(config, &target)?
     {
-        session.output.debug(&format!("rule {:?} ({})", rule.path, config.at(rule.line)));
+        session
+            .output
+            .debug(&format!("rule {:?} ({})", rule.path, config.at(rule.line)));
         if let Some(reason) = &rule.deny {
             return Err(CommandError::new(
                 Code::RuleDenies,
-                format!("{} is not to be sealed here: {reason}", discover::shown(&target)),
+                format!(
+                    "{} is not to be sealed here: {reason}",
+                    discover::shown(&target)
+                ),
             )
-            .hint(format!("the rule is {:?} at {}", rule.path, config.at(rule.line))));
+            .hint(format!(
+                "the rule is {:?} at {}",
+                rule.path,
+                config.at(rule.line)
+            )));
         }
-        index = config.rules.iter().position(|other| std::ptr::eq(other, rule));
+        index = config
+            .rules
+            .iter()
+            .position(|other| std::ptr::eq(other, rule));
     }
-    Ok(Decided { config, rule: index, target })
+    Ok(Decided {
+        config,
+        rule: index,
+        target,
+    })
 }
 
 /// `-o`, else `-f`, else a file in the working directory. Its directory is real, its own name is not followed.
 fn target(args: &SealArgs) -> Result<PathBuf, CommandError> {
     let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
     if let Some(path) = args.output.as_deref().or(file) {
-        let directory = discover::real(path.parent().unwrap_or(Path::new(".")))?;
+        let directory = discover::real(path.parent().unwrap_or_else(|| Path::new(".")))?;
         return Ok(directory.join(path.file_name().unwrap_or_default()));
     }
-    let name = args.secret_name.as_deref().or(args.name.as_deref()).unwrap_or("secret");
+    let name = args
+        .secret_name
+        .as_deref()
+        .or(args.name.as_deref())
+        .unwrap_or("secret");
     // A name is judged later; here it must only not lead elsewhere.
     Ok(discover::real(Path::new("."))?.join(format!("{}.yaml", name.replace('/', "-"))))
 }
@@ -198,13 +242,19 @@ fn stdin_is_piped() -> bool {
 /// Stops at once when reading standard input would wait for a person who does not know.
 fn need_piped_stdin(what: &str) -> Result<(), CommandError> {
     if io::stdin().is_terminal() {
-        return Err(CommandError::new(Code::NoTerminal, format!("{what} is read from standard input, and that is this terminal"))
-            .hint("pipe it in, or redirect a file: < FILE"));
+        return Err(CommandError::new(
+            Code::NoTerminal,
+            format!("{what} is read from standard input, and that is this terminal"),
+        )
+        .hint("pipe it in, or redirect a file: < FILE"));
     }
     Ok(())
 }
 
 fn now() -> Result<SealedAt, CommandError> {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    SealedAt::from_unix(seconds).map_err(|error| CommandError::new(Code::Internal, format!("the system's clock: {error}")))
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    SealedAt::from_unix(seconds)
+        .map_err(|error| CommandError::new(Code::Internal, format!("the system's clock: {error}")))
 }

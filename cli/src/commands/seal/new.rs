@@ -37,8 +37,14 @@ pub fn run(args: SealArgs, session: &mut Session) -> Result<(), CommandError> {
     let recipients = decided.recipients(&args, session)?;
     let secret_type = args.secret_type.clone();
     let values = args.values.collect(args.trim, session)?;
-    if let Some(missing) = args.templatable.iter().find(|name| !values.keys().any(|key| key.as_str() == **name)) {
-        return Err(CommandError::usage(format!("--templatable {missing}: there is no value of that key")));
+    if let Some(missing) = args
+        .templatable
+        .iter()
+        .find(|name| !values.keys().any(|key| key.as_str() == **name))
+    {
+        return Err(CommandError::usage(format!(
+            "--templatable {missing}: there is no value of that key"
+        )));
     }
     let request = object::Request {
         place: &place,
@@ -50,7 +56,10 @@ pub fn run(args: SealArgs, session: &mut Session) -> Result<(), CommandError> {
         sealed_at: now()?,
         shown: &shown,
     };
-    let template = Template { type_: secret_type, ..Template::default() };
+    let template = Template {
+        type_: secret_type,
+        ..Template::default()
+    };
     let spec = object::seal(&request, values, template, session)?;
     let mut metadata = json!({ "name": place.name() });
     if !place.namespace().is_empty() {
@@ -70,21 +79,41 @@ pub fn run(args: SealArgs, session: &mut Session) -> Result<(), CommandError> {
 }
 
 /// Where the values belong: flags, then the rule.
-fn place(args: &SealArgs, decided: &Decided, name: &str, scope: Scope) -> Result<Place, CommandError> {
+fn place(
+    args: &SealArgs,
+    decided: &Decided,
+    name: &str,
+    scope: Scope,
+) -> Result<Place, CommandError> {
     let from_rule = match args.namespace {
         Some(_) => None,
         None => decided.rule_namespace()?,
     };
     let namespace = args.namespace.as_deref().or(from_rule.as_deref());
     if name.is_empty() {
-        return Err(CommandError::new(Code::Grammar, "the name of the Secret is empty"));
+        return Err(CommandError::new(
+            Code::Grammar,
+            "the name of the Secret is empty",
+        ));
     }
     if namespace.is_none() && scope != Scope::Cluster {
-        return Err(CommandError::new(Code::NoNamespace, format!("nothing says in which namespace {name:?} belongs"))
-            .hint("name it with -n NAMESPACE, or seal it for any namespace with --scope cluster"));
+        return Err(CommandError::new(
+            Code::NoNamespace,
+            format!("nothing says in which namespace {name:?} belongs"),
+        )
+        .hint("name it with -n NAMESPACE, or seal it for any namespace with --scope cluster"));
     }
-    Place::new(namespace.unwrap_or_default(), name, args.secret_type.as_deref()).map_err(|error| {
-        let code = if from_rule.is_some() { Code::Config } else { Code::Grammar };
+    Place::new(
+        namespace.unwrap_or_default(),
+        name,
+        args.secret_type.as_deref(),
+    )
+    .map_err(|error| {
+        let code = if from_rule.is_some() {
+            Code::Config
+        } else {
+            Code::Grammar
+        };
         CommandError::new(code, error.to_string())
     })
 }

@@ -20,7 +20,10 @@ const MAX_OBJECT: usize = 1_200_000;
 const LARGE_OBJECT: usize = 250_000;
 
 /// Secret types that the controller writes only where its configuration allows them.
-const TOKEN_TYPES: [&str; 2] = ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"];
+const TOKEN_TYPES: [&str; 2] = [
+    "kubernetes.io/service-account-token",
+    "bootstrap.kubernetes.io/token",
+];
 
 /// What the values of one Secret share.
 pub struct Request<'a> {
@@ -36,9 +39,17 @@ pub struct Request<'a> {
 }
 
 /// Seals all values into one envelope and returns the `spec`, its fields in the order in which people read them.
-pub fn seal(request: &Request<'_>, values: Values, template: Template, session: &mut Session) -> Result<Value, CommandError> {
+pub fn seal(
+    request: &Request<'_>,
+    values: Values,
+    template: Template,
+    session: &mut Session,
+) -> Result<Value, CommandError> {
     judge_type(request.place.secret_type(), request.shown, session)?;
-    let size: usize = values.iter().map(|(key, value)| key.as_str().len() + value.len()).sum();
+    let size: usize = values
+        .iter()
+        .map(|(key, value)| key.as_str().len() + value.len())
+        .sum();
     if size > MAX_VALUES {
         return Err(CommandError::new(
             Code::Limit,
@@ -50,7 +61,11 @@ pub fn seal(request: &Request<'_>, values: Values, template: Template, session: 
         .into_iter()
         .map(|(key, value)| {
             let templatable = request.templatable.iter().any(|name| name == key.as_str());
-            NewEntry { key, value, templatable }
+            NewEntry {
+                key,
+                value,
+                templatable,
+            }
         })
         .collect();
     let run = run(request, &template.data);
@@ -64,7 +79,11 @@ pub fn seal(request: &Request<'_>, values: Values, template: Template, session: 
     };
     let spec = SealedSecretSpec {
         envelopes: BTreeMap::from([(sealed.envelope_id, envelope)]),
-        encrypted_data: sealed.tokens.into_iter().map(|(key, value)| (key, EncryptedEntry { value })).collect(),
+        encrypted_data: sealed
+            .tokens
+            .into_iter()
+            .map(|(key, value)| (key, EncryptedEntry { value }))
+            .collect(),
         template,
         ..SealedSecretSpec::default()
     };
@@ -74,7 +93,10 @@ pub fn seal(request: &Request<'_>, values: Values, template: Template, session: 
 }
 
 /// The sealing run of a request.
-pub fn run<'a>(request: &'a Request<'_>, template_data: &'a BTreeMap<String, String>) -> SealingRun<'a> {
+pub fn run<'a>(
+    request: &'a Request<'_>,
+    template_data: &'a BTreeMap<String, String>,
+) -> SealingRun<'a> {
     SealingRun {
         place: request.place,
         scope: request.scope,
@@ -91,7 +113,10 @@ pub fn failed(error: &SealError, shown: &str) -> CommandError {
         SealError::Classical(_) | SealError::MixedSuites(_) => Code::Classical,
         SealError::NoRecipients => Code::NoRecipients,
         SealError::NamespaceMissing(_) => Code::NoNamespace,
-        SealError::NameMissing | SealError::EntryTwice(_) | SealError::NothingToSeal | SealError::RecipientTwice(..) => Code::Usage,
+        SealError::NameMissing
+        | SealError::EntryTwice(_)
+        | SealError::NothingToSeal
+        | SealError::RecipientTwice(..) => Code::Usage,
         SealError::TooManyEntries(_) | SealError::TooManyRecipients(_) => Code::Limit,
         _ => Code::Internal,
     };
@@ -99,11 +124,17 @@ pub fn failed(error: &SealError, shown: &str) -> CommandError {
 }
 
 /// Stops at types that no `SealedSecret` may have, and says which ones need the controller's consent.
-pub fn judge_type(secret_type: &str, shown: &str, session: &mut Session) -> Result<(), CommandError> {
+pub fn judge_type(
+    secret_type: &str,
+    shown: &str,
+    session: &mut Session,
+) -> Result<(), CommandError> {
     if secret_type.starts_with(names::RESERVED_TYPE_PREFIX) {
         return Err(CommandError::new(
             Code::Grammar,
-            format!("{shown}: the controller writes no Secret of the type {secret_type:?}: that prefix is its own"),
+            format!(
+                "{shown}: the controller writes no Secret of the type {secret_type:?}: that prefix is its own"
+            ),
         ));
     }
     if TOKEN_TYPES.contains(&secret_type) {
@@ -116,7 +147,9 @@ pub fn judge_type(secret_type: &str, shown: &str, session: &mut Session) -> Resu
 
 fn ordered(spec: &SealedSecretSpec) -> Result<Value, CommandError> {
     let internal = |error: String| CommandError::new(Code::Internal, error);
-    let Value::Object(mut fields) = serde_json::to_value(spec).map_err(|error| internal(error.to_string()))? else {
+    let Value::Object(mut fields) =
+        serde_json::to_value(spec).map_err(|error| internal(error.to_string()))?
+    else {
         return Err(internal("a spec is not an object".to_owned()));
     };
     let mut spec = Map::new();

@@ -17,10 +17,21 @@ use crate::{
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Fields that only a live object has; a manifest that was copied out of a cluster carries them along.
-const SERVER_SIDE: [&str; 6] = ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"];
+const SERVER_SIDE: [&str; 6] = [
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "generation",
+    "managedFields",
+    "selfLink",
+];
 
 /// Annotations that make other controllers copy a Secret; ours refuses to write them unless it is told otherwise.
-const REPLICATORS: [&str; 3] = ["reflector.v1.k8s.emberstack.com/", "kubed.appscode.com/", "replicator.v1.mittwald.de/"];
+const REPLICATORS: [&str; 3] = [
+    "reflector.v1.k8s.emberstack.com/",
+    "kubed.appscode.com/",
+    "replicator.v1.mittwald.de/",
+];
 
 /// The parts of a Secret.
 pub struct Parts {
@@ -37,15 +48,21 @@ pub fn is_secret(object: &Object) -> bool {
 
 /// Whether it carries any value.
 pub fn has_values(object: &Object) -> bool {
-    ["data", "stringData"].iter().any(|field| match object.value.get(*field) {
-        None | Some(Value::Null) => false,
-        Some(Value::Object(map)) => !map.is_empty(),
-        Some(_) => true,
-    })
+    ["data", "stringData"]
+        .iter()
+        .any(|field| match object.value.get(*field) {
+            None | Some(Value::Null) => false,
+            Some(Value::Object(map)) => !map.is_empty(),
+            Some(_) => true,
+        })
 }
 
 /// Takes it apart as the API server would read it.
-pub fn take_apart(object: &Object, trim: bool, session: &mut Session) -> Result<Parts, CommandError> {
+pub fn take_apart(
+    object: &Object,
+    trim: bool,
+    session: &mut Session,
+) -> Result<Parts, CommandError> {
     let mut values = Values::new();
     for (field, encoded) in [("data", true), ("stringData", false)] {
         for (key, value) in mapping(object, &[field])?.into_iter().flatten() {
@@ -54,7 +71,8 @@ pub fn take_apart(object: &Object, trim: bool, session: &mut Session) -> Result<
             let bytes = match value {
                 Value::Null => Zeroizing::default(),
                 Value::String(text) if encoded => decode(text).ok_or_else(|| {
-                    bad(&at, object, &format!("data.{key} is not base64")).hint("put text that is not encoded under stringData")
+                    bad(&at, object, &format!("data.{key} is not base64"))
+                        .hint("put text that is not encoded under stringData")
                 })?,
                 Value::String(text) => Zeroizing::new(text.as_bytes().to_vec()),
                 _ => {
@@ -62,26 +80,49 @@ pub fn take_apart(object: &Object, trim: bool, session: &mut Session) -> Result<
                         .hint("put quotes around it: Kubernetes takes only strings here"));
                 }
             };
-            values.insert(entry, Plaintext::new(if trim { trimmed(bytes) } else { bytes }));
+            values.insert(
+                entry,
+                Plaintext::new(if trim { trimmed(bytes) } else { bytes }),
+            );
         }
     }
     let secret_type = match object.value.get("type") {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) if text.is_empty() => None,
         Some(Value::String(text)) => Some(text.clone()),
-        Some(_) => return Err(bad(&object.location_of(&["type"]), object, "type is not a string")),
+        Some(_) => {
+            return Err(bad(
+                &object.location_of(&["type"]),
+                object,
+                "type is not a string",
+            ));
+        }
     };
     let immutable = match object.value.get("immutable") {
         None | Some(Value::Null) => None,
         Some(Value::Bool(immutable)) => Some(*immutable),
-        Some(_) => return Err(bad(&object.location_of(&["immutable"]), object, "immutable is not true or false")),
+        Some(_) => {
+            return Err(bad(
+                &object.location_of(&["immutable"]),
+                object,
+                "immutable is not true or false",
+            ));
+        }
     };
     let metadata = TemplateMetadata {
         labels: strings(object, "labels")?,
         annotations: strings(object, "annotations")?,
     };
     look_at_metadata(object, &metadata, session);
-    Ok(Parts { values, template: Template { metadata, type_: secret_type, immutable, ..Template::default() } })
+    Ok(Parts {
+        values,
+        template: Template {
+            metadata,
+            type_: secret_type,
+            immutable,
+            ..Template::default()
+        },
+    })
 }
 
 /// An error about an object of a manifest, with its place.
@@ -99,7 +140,10 @@ pub fn wipe(value: &mut Value) {
     }
 }
 
-fn mapping<'a>(object: &'a Object, path: &[&str]) -> Result<Option<&'a Map<String, Value>>, CommandError> {
+fn mapping<'a>(
+    object: &'a Object,
+    path: &[&str],
+) -> Result<Option<&'a Map<String, Value>>, CommandError> {
     let mut value = &object.value;
     for name in path {
         match value.get(*name) {
@@ -109,18 +153,29 @@ fn mapping<'a>(object: &'a Object, path: &[&str]) -> Result<Option<&'a Map<Strin
     }
     match value {
         Value::Object(map) => Ok(Some(map)),
-        _ => Err(bad(&object.location_of(path), object, &format!("{} is not a mapping", path.join(".")))),
+        _ => Err(bad(
+            &object.location_of(path),
+            object,
+            &format!("{} is not a mapping", path.join(".")),
+        )),
     }
 }
 
 /// Labels or annotations of the Secret that its template keeps: what speaks about the object in Git stays behind on
 /// the `SealedSecret`, and what the controller refuses on a Secret does not go there.
-fn strings(object: &Object, field: &str) -> Result<std::collections::BTreeMap<String, String>, CommandError> {
+fn strings(
+    object: &Object,
+    field: &str,
+) -> Result<std::collections::BTreeMap<String, String>, CommandError> {
     let mut kept = std::collections::BTreeMap::new();
     for (name, value) in mapping(object, &["metadata", field])?.into_iter().flatten() {
         let Value::String(text) = value else {
             let at = object.location_of(&["metadata", field, name]);
-            return Err(bad(&at, object, &format!("the value of {name} under metadata.{field} is not a string")));
+            return Err(bad(
+                &at,
+                object,
+                &format!("the value of {name} under metadata.{field} is not a string"),
+            ));
         };
         let about_git = name.starts_with(names::PREFIX)
             || name.starts_with(names::APPLYSET_PREFIX)
@@ -133,9 +188,13 @@ fn strings(object: &Object, field: &str) -> Result<std::collections::BTreeMap<St
 }
 
 fn look_at_metadata(object: &Object, template: &TemplateMetadata, session: &mut Session) {
-    let Some(metadata) = object.value.get("metadata").and_then(Value::as_object) else { return };
-    let live: Vec<&str> =
-        SERVER_SIDE.into_iter().filter(|field| metadata.get(*field).is_some_and(|value| !value.is_null())).collect();
+    let Some(metadata) = object.value.get("metadata").and_then(Value::as_object) else {
+        return;
+    };
+    let live: Vec<&str> = SERVER_SIDE
+        .into_iter()
+        .filter(|field| metadata.get(*field).is_some_and(|value| !value.is_null()))
+        .collect();
     if !live.is_empty() {
         session.output.warn(&format!(
             "{}: {}: metadata was copied from a live object ({}); remove it, or applying fails",
@@ -144,13 +203,20 @@ fn look_at_metadata(object: &Object, template: &TemplateMetadata, session: &mut 
             live.join(", ")
         ));
     }
-    if metadata.get("ownerReferences").is_some_and(|value| !value.is_null()) {
+    if metadata
+        .get("ownerReferences")
+        .is_some_and(|value| !value.is_null())
+    {
         session.output.warn(&format!(
             "{}: {}: metadata.ownerReferences stays on the SealedSecret, which would be deleted with that owner",
             object.location, object.id
         ));
     }
-    if let Some(name) = template.annotations.keys().find(|name| REPLICATORS.iter().any(|prefix| name.starts_with(prefix))) {
+    if let Some(name) = template
+        .annotations
+        .keys()
+        .find(|name| REPLICATORS.iter().any(|prefix| name.starts_with(prefix)))
+    {
         session.output.warn(&format!(
             "{}: {}: the controller writes the annotation {name} only when its configuration sets allowReplicatorAnnotations",
             object.location, object.id
@@ -174,16 +240,26 @@ mod tests {
 
     #[test]
     fn base64_is_read_as_the_api_server_reads_it() {
-        assert_eq!(decode("aHVudGVy\nMg==\n").as_deref().map(Vec::as_slice), Some(b"hunter2".as_slice()));
-        assert_eq!(decode("").as_deref().map(Vec::as_slice), Some(b"".as_slice()));
+        assert_eq!(
+            decode("aHVudGVy\nMg==\n").as_deref().map(Vec::as_slice),
+            Some(b"hunter2".as_slice())
+        );
+        assert_eq!(
+            decode("").as_deref().map(Vec::as_slice),
+            Some(b"".as_slice())
+        );
         assert!(decode("hunter2").is_none());
         assert!(decode("aHVudGVyMg").is_none());
     }
 
     #[test]
     fn wiping_reaches_every_string() {
-        let mut value = serde_json::json!({ "a": "secret", "b": ["secret", { "c": "secret" }], "d": 1 });
+        let mut value =
+            serde_json::json!({ "a": "secret", "b": ["secret", { "c": "secret" }], "d": 1 });
         wipe(&mut value);
-        assert_eq!(value, serde_json::json!({ "a": "", "b": ["", { "c": "" }], "d": 1 }));
+        assert_eq!(
+            value,
+            serde_json::json!({ "a": "", "b": ["", { "c": "" }], "d": 1 })
+        );
     }
 }

@@ -60,9 +60,13 @@ impl ValueArgs {
     pub fn collect(mut self, trim: bool, session: &mut Session) -> Result<Values, CommandError> {
         let mut values = Values::new();
         for mut literal in std::mem::take(&mut self.from_literal) {
-            let taken = literal.split_once('=').map(|(key, value)| (key.to_owned(), Zeroizing::new(value.as_bytes().to_vec())));
+            let taken = literal
+                .split_once('=')
+                .map(|(key, value)| (key.to_owned(), Zeroizing::new(value.as_bytes().to_vec())));
             literal.zeroize();
-            let (key, value) = taken.ok_or_else(|| CommandError::usage("--from-literal takes KEY=VALUE; there is no = in it"))?;
+            let (key, value) = taken.ok_or_else(|| {
+                CommandError::usage("--from-literal takes KEY=VALUE; there is no = in it")
+            })?;
             add(&mut values, key_of(&key, "--from-literal")?, value, trim)?;
         }
         let mut stdin_used = false;
@@ -92,7 +96,12 @@ impl ValueArgs {
         }
         for request in &self.generate {
             let (key, length) = generate::parse(request)?;
-            add(&mut values, key_of(key, "--generate")?, generate::random(length)?, false)?;
+            add(
+                &mut values,
+                key_of(key, "--generate")?,
+                generate::random(length)?,
+                false,
+            )?;
         }
         for name in &self.prompt {
             let key = key_of(name, "--prompt")?;
@@ -101,9 +110,16 @@ impl ValueArgs {
             }
             let first = terminal::hidden(name)?;
             if *first != *terminal::hidden(&format!("{name} again"))? {
-                return Err(CommandError::usage(format!("the two inputs for {name} differ; nothing was written")));
+                return Err(CommandError::usage(format!(
+                    "the two inputs for {name} differ; nothing was written"
+                )));
             }
-            add(&mut values, key, Zeroizing::new(first.as_bytes().to_vec()), false)?;
+            add(
+                &mut values,
+                key,
+                Zeroizing::new(first.as_bytes().to_vec()),
+                false,
+            )?;
         }
         Ok(values)
     }
@@ -120,11 +136,18 @@ pub fn trimmed(mut value: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
 /// Says that a value ends in a newline, which is seldom meant and never seen.
 pub fn notice_newline(value: &[u8], shown: &str, trim: bool, session: &mut Session) {
     if !trim && value.ends_with(b"\n") {
-        session.output.note(&format!("{shown} ends in a newline, which becomes part of the value; --trim drops it"));
+        session.output.note(&format!(
+            "{shown} ends in a newline, which becomes part of the value; --trim drops it"
+        ));
     }
 }
 
-fn add(values: &mut Values, key: EntryKey, value: Zeroizing<Vec<u8>>, trim: bool) -> Result<(), CommandError> {
+fn add(
+    values: &mut Values,
+    key: EntryKey,
+    value: Zeroizing<Vec<u8>>,
+    trim: bool,
+) -> Result<(), CommandError> {
     if values.contains_key(&key) {
         return Err(twice(&key));
     }
@@ -138,38 +161,59 @@ fn twice(key: &EntryKey) -> CommandError {
 }
 
 fn key_of(text: &str, flag: &str) -> Result<EntryKey, CommandError> {
-    EntryKey::new(text).map_err(|error| CommandError::new(Code::Grammar, format!("{flag}: {error}")))
+    EntryKey::new(text)
+        .map_err(|error| CommandError::new(Code::Grammar, format!("{flag}: {error}")))
 }
 
 type Found = Vec<(EntryKey, Zeroizing<Vec<u8>>, String)>;
 
 /// One file, standard input, or the plain files of a directory, as `kubectl create secret` reads them.
-fn from_file(key: Option<&str>, path: &str, stdin_used: &mut bool, session: &mut Session) -> Result<Found, CommandError> {
+fn from_file(
+    key: Option<&str>,
+    path: &str,
+    stdin_used: &mut bool,
+    session: &mut Session,
+) -> Result<Found, CommandError> {
     if path == "-" {
         let Some(key) = key else {
-            return Err(CommandError::usage("--from-file - needs a key: --from-file KEY=-"));
+            return Err(CommandError::usage(
+                "--from-file - needs a key: --from-file KEY=-",
+            ));
         };
         if std::mem::replace(stdin_used, true) {
             return Err(CommandError::usage("standard input can be only one value"));
         }
         let key = key_of(key, "--from-file")?;
         need_piped_stdin(&format!("the value of {}", key.as_str()))?;
-        return Ok(vec![(key, files::read_stdin()?, "standard input".to_owned())]);
+        return Ok(vec![(
+            key,
+            files::read_stdin()?,
+            "standard input".to_owned(),
+        )]);
     }
     let path = Path::new(path);
     if !path.is_dir() {
         let key = match key {
             Some(key) => key_of(key, "--from-file")?,
-            None => key_of(&path.file_name().unwrap_or_default().to_string_lossy(), "--from-file")
-                .map_err(|error| error.hint("give the key yourself: --from-file KEY=PATH"))?,
+            None => key_of(
+                &path.file_name().unwrap_or_default().to_string_lossy(),
+                "--from-file",
+            )
+            .map_err(|error| error.hint("give the key yourself: --from-file KEY=PATH"))?,
         };
         return Ok(vec![(key, files::read(path)?, path.display().to_string())]);
     }
     if key.is_some() {
-        return Err(CommandError::usage(format!("{} is a directory: its file names are the keys", path.display())));
+        return Err(CommandError::usage(format!(
+            "{} is a directory: its file names are the keys",
+            path.display()
+        )));
     }
     let failed = |error: &std::io::Error| {
-        CommandError::new(Code::FileUnreadable, format!("cannot read {}: {}", path.display(), files::describe(error)))
+        CommandError::new(
+            Code::FileUnreadable,
+            format!("cannot read {}: {}", path.display(), files::describe(error)),
+        )
     };
     let mut found = Vec::new();
     for entry in fs::read_dir(path).map_err(|error| failed(&error))? {
@@ -180,13 +224,23 @@ fn from_file(key: Option<&str>, path: &str, stdin_used: &mut bool, session: &mut
         }
         let name = entry.file_name();
         let Ok(key) = EntryKey::new(&name.to_string_lossy()) else {
-            session.output.note(&format!("{} is left out: its name is no key of a Secret", entry.path().display()));
+            session.output.note(&format!(
+                "{} is left out: its name is no key of a Secret",
+                entry.path().display()
+            ));
             continue;
         };
-        found.push((key, files::read(&entry.path())?, entry.path().display().to_string()));
+        found.push((
+            key,
+            files::read(&entry.path())?,
+            entry.path().display().to_string(),
+        ));
     }
     if found.is_empty() {
-        return Err(CommandError::usage(format!("{} holds no file that could be a value", path.display())));
+        return Err(CommandError::usage(format!(
+            "{} holds no file that could be a value",
+            path.display()
+        )));
     }
     found.sort_by(|left, right| left.0.cmp(&right.0));
     Ok(found)
