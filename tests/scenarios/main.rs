@@ -15,6 +15,7 @@ mod install;
 mod life;
 mod outages;
 mod refused;
+mod rules;
 mod source;
 mod sync;
 mod tenants;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         sync::scenarios(),
         source::scenarios(),
         refused::scenarios(),
+        rules::scenarios(),
         unseal::scenarios(),
         tenants::scenarios(),
         life::scenarios(),
