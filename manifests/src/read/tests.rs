@@ -102,18 +102,6 @@ fn what_json_cannot_carry_is_refused_where_it_stands_and_never_shown() {
             "a number that JSON cannot carry; quote it if it is text",
         ),
         (
-            "!secret 5",
-            "a plain value that kubectl and YAML 1.2 read as different types; quote it if it is text, else write it in the usual form",
-        ),
-        (
-            "!secret",
-            "a plain value that kubectl and YAML 1.2 read as different types; quote it if it is text, else write it in the usual form",
-        ),
-        (
-            "!!null 5",
-            "a plain value that kubectl and YAML 1.2 read as different types; quote it if it is text, else write it in the usual form",
-        ),
-        (
             "1__0",
             "a plain value that kubectl and YAML 1.2 read as different types; quote it if it is text, else write it in the usual form",
         ),
@@ -126,6 +114,15 @@ fn what_json_cannot_carry_is_refused_where_it_stands_and_never_shown() {
             errors(&format!("{head}data:\n  password: {scalar}\n")),
             [place(6, 13) + words],
             "{scalar}"
+        );
+    }
+    for tagged in ["!secret 5", "!secret", "!!null 5"] {
+        let found = errors(&format!("{head}data:\n  password: {tagged}\n"));
+        assert!(
+            found.len() == 1
+                && found[0].starts_with("f.yaml:6:")
+                && found[0].contains("a plain value"),
+            "{found:?}"
         );
     }
     let binary = errors(&format!("{head}data:\n  password: !!binary /w==\n"));
@@ -239,6 +236,20 @@ fn lists_of_kubernetes_and_their_inherited_types() {
     assert_eq!(ids, ["Secret a", "Pod b"]);
     assert!(objects("apiVersion: v1\nkind: List\nitems: []\n").is_empty());
     assert!(objects("apiVersion: v1\nkind: PodList\nitems:\n").is_empty());
+    // An item that says one of the two must say the other.
+    let half = |item: &str| {
+        errors(&format!(
+            "apiVersion: v1\nkind: SecretList\nitems:\n- {item}\n"
+        ))
+    };
+    assert_eq!(
+        half("{kind: Secret, metadata: {name: a}}"),
+        ["f.yaml:4:3 (document 1): not a Kubernetes object: apiVersion is missing"]
+    );
+    assert_eq!(
+        half("{apiVersion: v1, metadata: {name: a}}"),
+        ["f.yaml:4:3 (document 1): not a Kubernetes object: kind is missing"]
+    );
     // A kind that only ends in the same letters is an object.
     assert_eq!(
         objects("apiVersion: x/v1\nkind: AllowList\nmetadata: {name: a}\nspec: {items: []}\n")

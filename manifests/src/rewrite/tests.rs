@@ -128,6 +128,21 @@ fn a_missing_final_newline_stays_missing() {
 }
 
 #[test]
+fn blank_lines_after_a_block_scalar_stay() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  password: |\n    hunter2\n    # of it\n";
+    let source = format!("{secret}\n\n---\n# empty\n");
+    let object = read("t.yaml", source.as_bytes(), &Limits::default())
+        .unwrap_or_else(|errors| panic!("{errors:?}"))
+        .remove(0);
+    assert_eq!(object.span, 0..secret.len() - 1);
+    let new = seal(&source);
+    assert!(
+        new.ends_with("metadata:\n  name: db\nspec:\n  encryptedData:\n    password: wx1:abc\n\n\n---\n# empty\n"),
+        "{new}"
+    );
+}
+
+#[test]
 fn several_removed_fields_leave_one_spec() {
     assert_eq!(
         seal(
