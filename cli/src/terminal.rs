@@ -46,7 +46,7 @@ pub fn hidden(prompt: &str) -> Result<Zeroizing<String>, CommandError> {
     if !present() {
         return Err(CommandError::new(
             Code::NoTerminal,
-            format!("nobody can be asked for the {prompt}: there is no terminal"),
+            format!("nobody can be asked for {prompt}: there is no terminal"),
         )
         .hint("give values by --from-file KEY=PATH, or --from-file KEY=- for standard input"));
     }
@@ -56,10 +56,7 @@ pub fn hidden(prompt: &str) -> Result<Zeroizing<String>, CommandError> {
             if error.kind() == io::ErrorKind::Interrupted {
                 CommandError::new(Code::Interrupted, "interrupted; nothing was written")
             } else {
-                CommandError::new(
-                    Code::NoTerminal,
-                    format!("cannot read the {prompt}: {error}"),
-                )
+                CommandError::new(Code::NoTerminal, format!("cannot read {prompt}: {error}"))
             }
         })
 }

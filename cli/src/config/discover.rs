@@ -30,14 +30,14 @@ pub fn load(
     }
     let start = target.parent().unwrap_or(target);
     let start = real(start)?;
-    let root = repository_root(&start, environment);
+    let top =
+        repository_root(&start, environment).map_or_else(|| top_without_repository(&start), Ok)?;
     for directory in start.ancestors() {
         let path = directory.join(FILE_NAME);
         if path.is_file() {
             return read(&path, environment).map(Some);
         }
-        // Outside of a repository only the target's own directory is looked at: a file further up could be anybody's.
-        if root.as_deref().is_none_or(|root| directory == root) {
+        if directory == top {
             break;
         }
     }
@@ -55,6 +55,17 @@ fn read(path: &Path, environment: &Environment) -> Result<Config, CommandError> 
     let directory = real(path.parent().unwrap_or_else(|| Path::new(".")))?;
     let root = repository_root(&directory, environment).unwrap_or_else(|| directory.clone());
     file::parse(text, &shown, &directory, &root)
+}
+
+/// Outside of a repository nothing above the working directory is looked at, and nothing above a target elsewhere:
+/// a file further up could be anybody's.
+fn top_without_repository(start: &Path) -> Result<PathBuf, CommandError> {
+    let here = real(Path::new("."))?;
+    Ok(if start.starts_with(&here) {
+        here
+    } else {
+        start.to_owned()
+    })
 }
 
 /// The top of the work tree that holds `directory` (absolute), if it is in one.

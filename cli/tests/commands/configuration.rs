@@ -210,7 +210,7 @@ fn the_configuration_is_not_looked_for_beyond_the_repository() {
 }
 
 #[test]
-fn outside_of_a_repository_only_the_own_directory_counts() {
+fn outside_of_a_repository_nothing_above_the_working_directory_counts() {
     let place = Place::new();
     let cluster = Cluster::new();
     place.write(
@@ -226,6 +226,10 @@ fn outside_of_a_repository_only_the_own_directory_counts() {
         .done();
     let arguments = ["seal", "db", "-n", "x", "--from-literal", "a=b"];
     place.run(&arguments).done();
+    let mut deep = arguments.to_vec();
+    deep.extend(["-o", "deep/db.yaml"]);
+    std::fs::create_dir_all(place.path("deep")).expect("a directory");
+    place.run(&deep).done();
     place.run_in("below", &arguments).failed(3, "no-recipients");
     let config = place.path(".waxwing.yaml").display().to_string();
     let mut named = arguments.to_vec();

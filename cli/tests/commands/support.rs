@@ -74,8 +74,8 @@ impl Place {
             directory,
             recipient: identity.recipient().clone(),
         };
-        place.write("me.key", &identity.to_line());
-        place.write("me.pub", &format!("{}\n", identity.recipient()));
+        place.write("me.key", identity.to_line().as_bytes());
+        place.write("me.pub", format!("{}\n", identity.recipient()));
         place
     }
 

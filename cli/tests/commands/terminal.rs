@@ -2,17 +2,18 @@
 //! command a terminal of its own; it is part of every Linux distribution (util-linux).
 
 use std::{
-    io::Write,
+    io::{Read, Write},
     process::{Command, Stdio},
+    sync::{Arc, Mutex},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::support::{Cluster, Place};
 
-/// Runs a command line at a terminal and types `lines`, each when its prompt has had time to appear.
+/// Runs a command line at a terminal. Of each pair the first is a prompt, the second is typed when it has appeared.
 /// Returns the exit code and everything that was on the screen.
-fn at_terminal(place: &Place, line: &str, typed: &[&str]) -> (i32, String) {
+fn at_terminal(place: &Place, line: &str, dialogue: &[(&str, &str)]) -> (i32, String) {
     let mut command = Command::new("script");
     place.isolate(&mut command);
     let mut child = command
@@ -28,29 +29,55 @@ fn at_terminal(place: &Place, line: &str, typed: &[&str]) -> (i32, String) {
         .spawn()
         .expect("script is installed: apt install bsdutils");
     let mut keyboard = child.stdin.take().expect("a pipe");
-    let typed: Vec<String> = typed.iter().map(ToString::to_string).collect();
-    let typist = thread::spawn(move || {
-        for keys in typed {
-            thread::sleep(Duration::from_millis(700));
-            if keyboard.write_all(keys.as_bytes()).is_err() {
-                return;
+    let mut output = child.stdout.take().expect("a pipe");
+    let screen = Arc::new(Mutex::new(String::new()));
+    let reader = thread::spawn({
+        let screen = Arc::clone(&screen);
+        move || {
+            let mut bytes = [0; 1024];
+            while let Ok(count @ 1..) = output.read(&mut bytes) {
+                screen
+                    .lock()
+                    .expect("no panic")
+                    .push_str(&String::from_utf8_lossy(&bytes[..count]));
             }
         }
-        thread::sleep(Duration::from_millis(700));
     });
-    let output = child.wait_with_output().expect("script ends");
-    typist.join().expect("the typist ends");
-    (
-        output.status.code().unwrap_or(-1),
-        String::from_utf8_lossy(&output.stdout).into_owned(),
-    )
+    let mut seen = 0;
+    for (prompt, keys) in dialogue {
+        let start = Instant::now();
+        loop {
+            let text = screen.lock().expect("no panic").clone();
+            if let Some(found) = text[seen..].find(prompt) {
+                seen += found + prompt.len();
+                break;
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "no {prompt:?} in {text:?}"
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+        // Between a prompt and the end of the echo lies a moment in which nobody can type.
+        thread::sleep(Duration::from_millis(400));
+        keyboard.write_all(keys.as_bytes()).expect("typed");
+    }
+    let code = child.wait().expect("script ends").code().unwrap_or(-1);
+    reader.join().expect("the reader ends");
+    drop(keyboard);
+    let screen = screen.lock().expect("no panic").clone();
+    (code, screen)
 }
 
 #[test]
 fn a_prompted_value_is_asked_twice_and_not_echoed() {
     let place = Place::new();
     let line = "waxwing seal db -n p --prompt pw -r me.pub -o db.yaml";
-    let (code, screen) = at_terminal(&place, line, &["s3cret word\r", "s3cret word\r"]);
+    let (code, screen) = at_terminal(
+        &place,
+        line,
+        &[("pw: ", "s3cret word\r"), ("pw again: ", "s3cret word\r")],
+    );
     assert_eq!(code, 0, "{screen}");
     assert!(
         screen.contains("pw: ") && screen.contains("pw again: ") && !screen.contains("s3cret"),
@@ -63,9 +90,9 @@ fn a_prompted_value_is_asked_twice_and_not_echoed() {
 fn two_different_inputs_and_ctrl_c_write_nothing() {
     let place = Place::new();
     let line = "waxwing seal db -n p --prompt pw -r me.pub -o db.yaml";
-    let (code, screen) = at_terminal(&place, line, &["one\r", "two\r"]);
+    let (code, screen) = at_terminal(&place, line, &[("pw: ", "one\r"), ("pw again: ", "two\r")]);
     assert_eq!(code, 2, "{screen}");
-    let (code, screen) = at_terminal(&place, line, &["one", "\u{3}"]);
+    let (code, screen) = at_terminal(&place, line, &[("pw: ", "one\u{3}")]);
     assert_eq!(code, 130, "{screen}");
     assert!(!place.exists("db.yaml"));
 }
@@ -87,13 +114,21 @@ fn plaintext_goes_to_a_terminal_only_on_purpose() {
             "db.yaml",
         ])
         .done();
-    let (code, screen) = at_terminal(&place, "waxwing reveal db.yaml a -i me.key", &["n\r"]);
+    let (code, screen) = at_terminal(
+        &place,
+        "waxwing reveal db.yaml a -i me.key",
+        &[("[y/N] ", "n\r")],
+    );
     assert_eq!(code, 2, "{screen}");
     assert!(
         !screen.contains("plaintext\r") && screen.contains("[y/N]"),
         "{screen}"
     );
-    let (code, screen) = at_terminal(&place, "waxwing reveal db.yaml a -i me.key", &["y\r"]);
+    let (code, screen) = at_terminal(
+        &place,
+        "waxwing reveal db.yaml a -i me.key",
+        &[("[y/N] ", "y\r")],
+    );
     assert_eq!(code, 0, "{screen}");
     assert!(screen.ends_with("plaintext"), "{screen}");
     let (code, screen) = at_terminal(
@@ -114,11 +149,11 @@ fn a_signer_is_pinned_on_first_use_by_a_clear_yes_only() {
     );
     place.write(".waxwing/prod.pub", cluster.file("prod", 3));
     let line = "waxwing seal db -n p --from-literal a=b --cluster prod -o db.yaml";
-    let (code, screen) = at_terminal(&place, line, &["\r"]);
+    let (code, screen) = at_terminal(&place, line, &[("[y/N] ", "\r")]);
     assert_eq!(code, 4, "{screen}");
     assert!(screen.contains(&cluster.fingerprint()), "{screen}");
     assert!(!place.pins().exists() && !place.exists("db.yaml"));
-    let (code, screen) = at_terminal(&place, line, &["yes\r"]);
+    let (code, screen) = at_terminal(&place, line, &[("[y/N] ", "yes\r")]);
     assert_eq!(code, 0, "{screen}");
     let pins = std::fs::read_to_string(place.pins()).expect("pins");
     assert!(
@@ -176,12 +211,12 @@ fn an_identity_with_a_passphrase_asks_for_it() {
     };
     place.write("me.key.age", encrypted);
     let line = "waxwing reveal db.yaml a -i me.key.age --to-terminal";
-    let (code, screen) = at_terminal(&place, line, &["open sesame\r"]);
+    let (code, screen) = at_terminal(&place, line, &[("key.age: ", "open sesame\r")]);
     assert_eq!(code, 0, "{screen}");
     assert!(
         screen.contains("plaintext") && !screen.contains("sesame"),
         "{screen}"
     );
-    let (code, screen) = at_terminal(&place, line, &["wrong\r"]);
+    let (code, screen) = at_terminal(&place, line, &[("key.age: ", "wrong\r")]);
     assert_eq!(code, 7, "{screen}");
 }

@@ -24,12 +24,6 @@ use crate::{
 };
 
 pub fn run(args: &SealArgs, session: &mut Session) -> Result<(), CommandError> {
-    if !args.values.is_empty() {
-        return Err(
-            CommandError::usage("single values cannot be added to a manifest")
-                .hint("seal them as a Secret of their own: waxwing seal NAME"),
-        );
-    }
     let file = args.file.clone().unwrap_or_else(|| PathBuf::from("-"));
     let from_stdin = file == Path::new("-");
     if from_stdin && (args.in_place || args.write) {
