@@ -119,27 +119,6 @@ async fn a_force_push_is_followed_also_to_an_unrelated_history() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_vanished_after_it_was_resolved_is_named() {
-    let repository = Repository::new();
-    repository.commit(&[("a.yaml", "1")], &[], "main");
-    let source = repository.source();
-    let remote = repository.remote(branch("main"));
-    let revision = source.resolve(&remote).await.expect("resolves");
-    repository.commit(&[("a.yaml", "2")], &[], "main");
-    repository.git(&["gc", "--quiet", "--prune=now"], b"");
-    let error = source
-        .tree(&remote, &revision, "", &Limits::default())
-        .await;
-    let error = error.err().expect("it is gone");
-    assert!(
-        matches!(&error, SourceError::ReferenceNotFound { .. }),
-        "{error}"
-    );
-    assert!(!error.is_terminal(), "the next pass finds the new tip");
-    read(&source, &remote, "").await.expect("reads the new tip");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_repository_says_so() {
     let repository = Repository::new();
     for reference in [
@@ -185,16 +164,6 @@ async fn a_missing_reference_is_named_with_what_is_there() {
             .to_string();
         assert!(error.contains(says), "{error}");
     }
-    let unknown = Reference::Commit("1".repeat(40));
-    let error = read(&source, &repository.remote(unknown), "")
-        .await
-        .err()
-        .expect("not there");
-    assert!(
-        matches!(error, SourceError::ReferenceNotFound { .. }),
-        "{error}"
-    );
-    assert!(error.to_string().contains(&"1".repeat(40)), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 //!
 //! gix brings an HTTP back end, but one that follows redirects to any host, counts no bytes, and
 //! waits as long as a server keeps sending a byte now and then. This one implements the same
-//! trait on `reqwest`: every wait ends at the deadline or when the caller goes away, every byte
+//! trait on `reqwest`: every wait ends when the caller goes away (at its deadline), every byte
 //! is counted, credentials go to the named server only, and the first failure is kept as a
 //! [`SourceError`], so that it does not have to be guessed from an error text.
 
@@ -397,13 +397,13 @@ impl Shared {
         Ok(chunk)
     }
 
-    /// Waits for the network, but not past the deadline and not for a caller that is gone.
+    /// Waits for the network, but not for a caller that is gone, as it is when its deadline has
+    /// passed.
     fn wait<T>(&self, future: impl Future<Output = T>) -> Result<T, SourceError> {
         self.handle.block_on(async {
             tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => Err(self.interrupted()),
-                () = tokio::time::sleep_until(self.deadline) => Err(self.timed_out()),
                 value = future => Ok(value),
             }
         })
