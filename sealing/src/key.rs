@@ -79,12 +79,12 @@ impl From<NoRandomness> for KeyError {
 /// # Ok::<(), sealing::KeyError>(())
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// let identity = sealing::Identity::generate(sealing::Suite::XWing).unwrap();
 /// println!("{identity:?}");
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// let identity = sealing::Identity::generate(sealing::Suite::XWing).unwrap();
 /// let copy = identity.clone();
 /// ```

@@ -23,7 +23,7 @@ use crate::wrap::{self, WrapError};
 
 /// A value to be sealed. Wiped when dropped; can be neither printed, logged, serialised nor cloned.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// let value = sealing::Plaintext::new(zeroize::Zeroizing::new(vec![1]));
 /// println!("{value:?}");
 /// ```
@@ -196,10 +196,10 @@ fn seal_shared(run: &SealingRun<'_>, entries: Vec<NewEntry>) -> Result<SealedRun
 /// Seals one entry into a token that stands alone: `wx1:self:…`.
 pub fn seal_self(run: &SealingRun<'_>, entry: NewEntry) -> Result<String, SealError> {
     check_entries(std::slice::from_ref(&entry))?;
-    clean_after(|| seal_alone(run, &entry))
+    clean_after(|| seal_alone(run, entry))
 }
 
-fn seal_alone(run: &SealingRun<'_>, entry: &NewEntry) -> Result<String, SealError> {
+fn seal_alone(run: &SealingRun<'_>, entry: NewEntry) -> Result<String, SealError> {
     let started = Started::new(run)?;
     check_recipients(run.recipients, run.allow_classical)?;
     let mut wraps = Vec::with_capacity(run.recipients.len());
@@ -213,7 +213,8 @@ fn seal_alone(run: &SealingRun<'_>, entry: &NewEntry) -> Result<String, SealErro
         wraps.push((*named.1.key_id(), wrap));
     }
     wraps.sort();
-    let sealed = started.seal(entry)?;
+    let sealed = started.seal(&entry)?;
+    drop(entry);
     let envelope = AloneEnvelope {
         binding: started.binding,
         template: started.template,

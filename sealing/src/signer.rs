@@ -60,6 +60,7 @@ impl Signer {
     }
 
     /// Writes an OpenSSH private key file.
+    #[expect(clippy::missing_panics_doc, reason = "it cannot, see below")]
     pub fn to_openssh(&self) -> Zeroizing<String> {
         #[expect(
             clippy::expect_used,

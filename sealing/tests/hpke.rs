@@ -1,4 +1,9 @@
 //! The published vectors of HPKE for both suites, on the library and the algorithms that wraps use.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

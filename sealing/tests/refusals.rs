@@ -1,4 +1,9 @@
 //! Who opens, what is refused and in which order, and that nothing is said once a key was used.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -145,12 +150,14 @@ fn all_problems_are_reported_in_the_order_of_the_classes() {
     }
 }
 
+type Change<'a> = &'a dyn Fn(&mut SealedText);
+
 #[test]
 fn the_classes_come_in_their_order() {
     let (key, stranger) = (hybrid(), hybrid());
     let good = Wanted::default().seal(&[key.recipient()]);
     let cannot = |text: &mut SealedText| {
-        text.envelopes.values_mut().next().unwrap().sealed_at = "2020-01-01T00:00:00Z".to_owned()
+        text.envelopes.values_mut().next().unwrap().sealed_at = "2020-01-01T00:00:00Z".to_owned();
     };
     let misplaced = |text: &mut SealedText| text.name = "renamed".to_owned();
     let own_wrap =
@@ -160,9 +167,9 @@ fn the_classes_come_in_their_order() {
     let limit = |text: &mut SealedText| {
         text.template_data = (0..=MAX_ENTRIES)
             .map(|i| (format!("k{i}"), String::new()))
-            .collect()
+            .collect();
     };
-    let changes: [(&dyn Fn(&mut SealedText), Class); 5] = [
+    let changes: [(Change<'_>, Class); 5] = [
         (&cannot, Class::CannotBeUnsealed),
         (&misplaced, Class::Misplaced),
         (&own_wrap, Class::Malformed),
@@ -177,7 +184,7 @@ fn the_classes_come_in_their_order() {
     // A stranger learns of his key only when nothing else is wrong; wraps that are not his are nobody's.
     let mut text = good;
     for (change, class) in [
-        (&cannot as &dyn Fn(&mut SealedText), Class::UnknownKey),
+        (&cannot as Change<'_>, Class::UnknownKey),
         (&own_wrap, Class::UnknownKey),
         (&misplaced, Class::Misplaced),
     ] {
@@ -195,9 +202,9 @@ fn after_a_key_was_used_every_failure_is_the_same() {
     swapped.entries.insert("A".to_owned(), b);
     swapped.entries.insert("B".to_owned(), a);
     let mut wrap = good.clone();
-    recipients(&mut wrap)
-        .values_mut()
-        .for_each(|wrap| wrap.replace_range(10..14, "AAAA"));
+    for text in recipients(&mut wrap).values_mut() {
+        text.replace_range(10..14, "AAAA");
+    }
     let mut time = good;
     time.envelopes
         .values_mut()
@@ -441,8 +448,8 @@ fn templates_need_consent_and_are_judged_before_opening() {
     let sealed = |templatable: bool, file: &str, text: &str| {
         let template_data = BTreeMap::from([(file.to_owned(), text.to_owned())]);
         Wanted {
-            templatable,
             template_data,
+            templatable,
             ..Wanted::default()
         }
         .seal(&[key.recipient()])

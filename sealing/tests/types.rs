@@ -1,4 +1,9 @@
 //! What holds secrets cannot be printed, logged, serialised or copied: checked by the compiler.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::fmt::{Debug, Display, LowerHex};
 

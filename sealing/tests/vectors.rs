@@ -1,5 +1,10 @@
 //! The frozen vectors: made by another implementation, never to be changed, only added to. What was
 //! ever released must stay openable, because Git history never goes away.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 

@@ -2,7 +2,11 @@
 //!
 //! A program of its own with one test: it reads all of its own writable memory. The values are made
 //! from a mask and searched for through the mask, so that looking for them does not put them there.
-
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -279,7 +283,7 @@ fn masked_seed(text: &[u8]) -> Vec<u8> {
         count += 5;
         if count >= 8 {
             count -= 8;
-            seed.push((bits >> count) as u8 ^ MASK);
+            seed.push((bits >> count).to_le_bytes()[0] ^ MASK);
         }
     }
     assert_eq!(seed.len(), 32);

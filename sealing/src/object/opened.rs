@@ -149,13 +149,13 @@ impl Opened {
 /// One opened entry. Wiped when dropped; can be neither printed, logged, serialised nor cloned, and
 /// there is no way to seal it again:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// fn elsewhere(value: sealing::OpenedValue) -> sealing::Plaintext {
 ///     value.into()
 /// }
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// fn log(value: &sealing::OpenedValue) {
 ///     println!("{value:?}");
 /// }
