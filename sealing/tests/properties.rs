@@ -430,12 +430,11 @@ fn every_bit_of_time_and_scope_counts() {
         ] {
             let mut changed = text.clone();
             changed.envelopes.values_mut().next().unwrap().binding = binding.to_owned();
-            match other == scope {
-                true => assert!(open(&changed, &[&X25519]).is_ok()),
-                false => assert_eq!(
-                    refused(&changed, &X25519, "the scope"),
-                    Class::CannotBeUnsealed
-                ),
+            if other == scope {
+                assert!(open(&changed, &[&X25519]).is_ok());
+            } else {
+                let class = refused(&changed, &X25519, "the scope");
+                assert_eq!(class, Class::CannotBeUnsealed);
             }
         }
     }
