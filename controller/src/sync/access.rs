@@ -1,7 +1,7 @@
 //! As whom a sync writes, and what that account may do.
 //!
 //! A sync writes as a ServiceAccount of its own namespace, by impersonation. Impersonating any account at all
-//! would be cluster-admin, so the controller may do it only in namespaces that opted in with a RoleBinding.
+//! would be cluster-admin, so the controller may do it only in namespaces that opted in with a `RoleBinding`.
 
 use std::collections::BTreeMap;
 
@@ -75,7 +75,7 @@ impl Account {
     /// A client that acts as this account over the connections of `client`.
     ///
     /// Only the user is named. The API server adds the groups of the account itself then; naming them would need
-    /// the right to impersonate *groups*, which no RoleBinding can give for one namespace.
+    /// the right to impersonate *groups*, which no `RoleBinding` can give for one namespace.
     pub fn impersonate(&self, client: &Client) -> Result<Client, http::header::InvalidHeaderValue> {
         let user = HeaderValue::try_from(self.user())?;
         let inner = client.clone();

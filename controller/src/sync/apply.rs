@@ -357,7 +357,7 @@ mod tests {
 
     use super::*;
 
-    fn definition(conditions: serde_json::Value) -> CustomResourceDefinition {
+    fn definition(conditions: &serde_json::Value) -> CustomResourceDefinition {
         serde_json::from_value(json!({"metadata": {"name": "x"}, "spec": {"group": "g", "names": {"kind": "K", "plural": "ks"}, "scope": "Cluster", "versions": []},
             "status": {"conditions": conditions}}))
         .unwrap()
@@ -365,22 +365,22 @@ mod tests {
 
     #[test]
     fn a_definition_is_waited_for_until_it_is_established_or_refused() {
-        assert_eq!(standing(&definition(json!([]))), Standing::Waiting);
+        assert_eq!(standing(&definition(&json!([]))), Standing::Waiting);
         assert_eq!(
             standing(&definition(
-                json!([{"type": "Established", "status": "False"}])
+                &json!([{"type": "Established", "status": "False"}])
             )),
             Standing::Waiting
         );
         assert_eq!(
             standing(&definition(
-                json!([{"type": "NamesAccepted", "status": "True"}, {"type": "Established", "status": "True"}])
+                &json!([{"type": "NamesAccepted", "status": "True"}, {"type": "Established", "status": "True"}])
             )),
             Standing::Established
         );
         assert_eq!(
             standing(&definition(
-                json!([{"type": "NamesAccepted", "status": "False", "message": "taken"}])
+                &json!([{"type": "NamesAccepted", "status": "False", "message": "taken"}])
             )),
             Standing::Refused("taken".into())
         );

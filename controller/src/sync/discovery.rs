@@ -14,7 +14,7 @@ use manifests::ObjectId;
 use tokio::sync::Mutex;
 
 /// How long a list of kinds is used without asking again; a kind that it lacks is asked for at once.
-const FRESH: Duration = Duration::from_mins(10);
+const FRESH: Duration = Duration::from_secs(600);
 
 /// A kind as the cluster serves it, or as a definition in the revision says that it will.
 #[derive(Clone, Debug, PartialEq, Eq)]

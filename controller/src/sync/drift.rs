@@ -95,7 +95,7 @@ mod tests {
     use super::super::discovery::Kind;
     use super::*;
 
-    fn member(name: &str, fields: serde_json::Value, set: &ApplySet) -> Member {
+    fn member(name: &str, fields: &serde_json::Value, set: &ApplySet) -> Member {
         Member {
             key: key(name),
             kind: Kind {
@@ -124,15 +124,13 @@ mod tests {
     fn what_is_gone_or_was_taken_from_us_has_drifted_and_nothing_else() {
         let set = ApplySet::of("team-a", "app");
         let whole = json!({"f:data": {"f:a": {}}});
-        let fingerprint = set
-            .fingerprint(&member("same", whole.clone(), &set).meta)
-            .unwrap();
+        let fingerprint = set.fingerprint(&member("same", &whole, &set).meta).unwrap();
         let applied =
             BTreeMap::from([key("same"), key("taken"), key("gone")].map(|key| (key, fingerprint)));
         let inventory = Inventory {
             members: vec![
-                member("same", whole, &set),
-                member("taken", json!({}), &set),
+                member("same", &whole, &set),
+                member("taken", &json!({}), &set),
             ],
             unknown: Vec::new(),
         };
@@ -152,7 +150,9 @@ mod tests {
     #[test]
     fn a_kind_that_could_not_be_listed_has_not_drifted() {
         let set = ApplySet::of("team-a", "app");
-        let fingerprint = set.fingerprint(&member("a", json!({}), &set).meta).unwrap();
+        let fingerprint = set
+            .fingerprint(&member("a", &json!({}), &set).meta)
+            .unwrap();
         let applied = BTreeMap::from([(key("a"), fingerprint)]);
         let inventory = Inventory {
             members: Vec::new(),

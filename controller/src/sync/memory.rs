@@ -175,28 +175,27 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_mins(1);
 
-    fn standing(commit: &str) -> Option<Standing> {
-        let report = Report::says(
-            Outcome::Ready,
-            Reason::Succeeded,
-            "applied",
-            Timestamp::UNIX_EPOCH,
-        );
-        Some(Standing {
+    fn standing(commit: &str) -> Standing {
+        Standing {
             commit: commit.into(),
             objects: BTreeMap::new(),
             extent: Extent::default(),
-            report,
-        })
+            report: Report::says(
+                Outcome::Ready,
+                Reason::Succeeded,
+                "applied",
+                Timestamp::UNIX_EPOCH,
+            ),
+        }
     }
 
-    fn failed(commit: &str, retry_at: Instant, waits_for_key: Option<u64>) -> Option<Failed> {
-        Some(Failed {
+    fn failed(commit: &str, retry_at: Instant, waits_for_key: Option<u64>) -> Failed {
+        Failed {
             commit: Some(commit.into()),
             times: 1,
             retry_at,
             waits_for_key,
-        })
+        }
     }
 
     #[test]
@@ -232,7 +231,7 @@ mod tests {
     fn a_standing_revision_is_only_checked_for_drift() {
         let now = Instant::now();
         let entry = Entry {
-            standing: standing("a"),
+            standing: Some(standing("a")),
             ..Entry::default()
         };
         assert_eq!(entry.need("a", 0, now), Need::Drift);
@@ -244,8 +243,8 @@ mod tests {
     fn a_failed_revision_waits_for_its_retry_and_a_new_commit_does_not() {
         let now = Instant::now();
         let entry = Entry {
-            standing: standing("a"),
-            failed: failed("b", now + MINUTE, None),
+            standing: Some(standing("a")),
+            failed: Some(failed("b", now + MINUTE, None)),
             ..Entry::default()
         };
         assert_eq!(entry.need("b", 0, now), Need::Nothing);
@@ -268,7 +267,7 @@ mod tests {
             waits_for_key: None,
         });
         let entry = Entry {
-            standing: standing("a"),
+            standing: Some(standing("a")),
             failed: outage,
             ..Entry::default()
         };
@@ -282,7 +281,7 @@ mod tests {
         let entry = Entry {
             generation: Some(1),
             next: Some(now + MINUTE),
-            failed: failed("b", now + MINUTE, Some(7)),
+            failed: Some(failed("b", now + MINUTE, Some(7))),
             ..Entry::default()
         };
         assert_eq!(entry.due(Some(1), None, 8, now), Due::Now { asked: false });
@@ -290,7 +289,7 @@ mod tests {
         assert_eq!(entry.due(Some(1), None, 7, now), Due::After(MINUTE));
         assert_eq!(entry.need("b", 7, now), Need::Nothing);
         let other = Entry {
-            failed: failed("b", now + MINUTE, None),
+            failed: Some(failed("b", now + MINUTE, None)),
             ..entry
         };
         assert_eq!(other.need("b", 8, now), Need::Nothing);

@@ -7,7 +7,7 @@
 /// The part of a pass in which an object is written. Everything of one stage stands before the next begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// CustomResourceDefinitions and Namespaces: waited for before the next stage.
+    /// `CustomResourceDefinition`s and Namespaces: waited for before the next stage.
     Definitions,
     /// Classes, quotas, service accounts, RBAC.
     Rules,
@@ -42,8 +42,9 @@ impl Step {
             ("rbac.authorization.k8s.io", "ClusterRole" | "Role") => (Stage::Rules, 3),
             // A binding is checked against the rules of its role, which must exist by then.
             ("rbac.authorization.k8s.io", _) => (Stage::Rules, 4),
-            ("", "Secret" | "ConfigMap") => (Stage::Inputs, 0),
-            (crds::names::GROUP, "SealedSecret") => (Stage::Inputs, 0),
+            ("", "Secret" | "ConfigMap") | (crds::names::GROUP, "SealedSecret") => {
+                (Stage::Inputs, 0)
+            }
             ("admissionregistration.k8s.io", _) => (Stage::Admission, 0),
             ("", "PersistentVolume") => (Stage::Everything, 0),
             ("", "PersistentVolumeClaim")

@@ -200,15 +200,15 @@ impl<'a> Pass<'a> {
         }
         let reviewer = self.within("asking as whom", self.reviewer()).await??;
         let judge = self.judge(objects, &reviewer, &haste, attempt);
-        let reviewed = self.within("planning", judge).await??;
+        let verdicts = self.within("planning", judge).await??;
         let open = |one: &&Reviewed| one.unseal || !matches!(one.verdict, Verdict::Unchanged(_));
-        let open = reviewed.iter().filter(open).count();
+        let open = verdicts.iter().filter(open).count();
         if open > 0 && !haste.quiet {
-            let (label, all) = (&attempt.revision.label, reviewed.len());
+            let (label, all) = (&attempt.revision.label, verdicts.len());
             let message = format!("applying {label}: {open} of {all} objects are to be written");
             self.shared.progress(self.sync, &message).await;
         }
-        self.write(attempt, &reviewer, reviewed, haste.drifted)
+        self.write(attempt, &reviewer, verdicts, haste.drifted)
             .await
     }
 
@@ -264,11 +264,11 @@ impl<'a> Pass<'a> {
             let fingerprint = haste.standing?.objects.get(key)?;
             (!changed.contains(key)).then_some(*fingerprint)
         };
-        let (reviewed, found) = review(reviewer, planned.items, &settled).await;
+        let (verdicts, found) = review(reviewer, planned.items, &settled).await;
         let mut problems = planned.problems;
         problems.extend(found);
         if problems.is_empty() {
-            return Ok(reviewed);
+            return Ok(verdicts);
         }
         problems.sort_by(|a, b| (&a.file, &a.object).cmp(&(&b.file, &b.object)));
         Err(Stop::Problems(problems))
@@ -279,11 +279,11 @@ impl<'a> Pass<'a> {
         &self,
         attempt: &Attempt,
         reviewer: &Reviewer,
-        reviewed: Vec<Reviewed>,
+        verdicts: Vec<Reviewed>,
         drifted: Vec<Drifted>,
     ) -> Result<Done, Stop> {
-        let wanted: BTreeSet<MemberKey> = reviewed.iter().map(|one| one.item.key()).collect();
-        let mut extent = Extent::of(reviewed.iter().map(|one| &one.item));
+        let wanted: BTreeSet<MemberKey> = verdicts.iter().map(|one| one.item.key()).collect();
+        let mut extent = Extent::of(verdicts.iter().map(|one| &one.item));
         extent.namespaces.insert(self.account.namespace.clone());
 
         // The parent names a kind or namespace before its first object is written: nothing is orphaned by a crash.
@@ -293,13 +293,13 @@ impl<'a> Pass<'a> {
             .await?
             .map_err(|error| no_parent(&error))?;
 
-        let applier = Applier {
+        let writing = Applier {
             client: reviewer.writer.client(),
             reviewer,
             discovery: &self.shared.discovery,
             shutdown: self.shared.shutdown.clone(),
         };
-        let applied = match self.within("applying", applier.apply(reviewed)).await {
+        let applied = match self.within("applying", writing.apply(verdicts)).await {
             Ok(applied) => applied,
             // What was written before the deadline is not known, so it is told as something.
             Err(problem) => Applied {

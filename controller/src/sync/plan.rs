@@ -315,7 +315,7 @@ fn forbidden(object: &Object, ground: &Ground<'_>) -> Vec<Problem> {
     let id = &object.id;
     let mut found = Vec::new();
     let mut refuse = |reason, location: &Location, message: String| {
-        found.push(Problem::of(reason, id, location, message))
+        found.push(Problem::of(reason, id, location, message));
     };
     let metadata = |field: &str| object.value["metadata"][field].as_object();
     let set = |field| metadata(field).into_iter().flat_map(Map::keys);

@@ -82,16 +82,47 @@ impl From<manifests::Problem> for Problem {
     fn from(problem: manifests::Problem) -> Self {
         let reason = match problem {
             manifests::Problem::Duplicate { .. } => Reason::DuplicateObject,
-            manifests::Problem::NoDirectory { .. } => Reason::PathNotFound,
+            manifests::Problem::NoDirectory { .. }
+            | manifests::Problem::NotADirectory { .. }
+            | manifests::Problem::Path(_) => Reason::PathNotFound,
             manifests::Problem::Limit { .. } => Reason::SourceTooLarge,
             _ => Reason::RenderFailed,
+        };
+        let file = match &problem {
+            manifests::Problem::Read(error) => error.location.to_string(),
+            manifests::Problem::AnnotationNotBuilt { location, .. }
+            | manifests::Problem::AnnotationUnknown { location, .. }
+            | manifests::Problem::Duplicate {
+                second: location, ..
+            } => location.to_string(),
+            _ => problem.file().to_owned(),
         };
         Self {
             reason,
             object: problem.object().map(ToString::to_string),
-            file: Some(problem.file().to_owned()),
+            file: Some(file),
             message: problem.to_string(),
             waits_for_key: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_with_its_line_and_once() {
+        let broken = b"apiVersion: v1\nkind: [\n";
+        let Err(errors) = manifests::read("a/b.yaml", broken, &manifests::Limits::default()) else {
+            panic!("it is broken")
+        };
+        let problem = Problem::from(manifests::Problem::Read(errors[0].clone()));
+        assert!(problem.file.as_ref().unwrap().starts_with("a/b.yaml:"));
+        assert_eq!(
+            problem.to_string().matches("a/b.yaml").count(),
+            1,
+            "{problem}"
+        );
     }
 }

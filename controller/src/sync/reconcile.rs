@@ -283,8 +283,8 @@ async fn unreadable(
         && let Some(position) = position
     {
         // Its members stay: what cannot be read does not say what is to become of them.
-        let path = format!("/metadata/finalizers/{position}");
-        let patch = json!([{"op": "test", "path": path, "value": names::FINALIZER}, {"op": "remove", "path": path}]);
+        let ours = format!("/metadata/finalizers/{position}");
+        let patch = json!([{"op": "test", "path": ours, "value": names::FINALIZER}, {"op": "remove", "path": ours}]);
         let patch = serde_json::from_value(patch)
             .map_err(|error| SyncError::Finalizer(error.to_string()))?;
         let api: Api<ManifestSync> = Api::namespaced(shared.client.clone(), &namespace);

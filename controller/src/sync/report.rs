@@ -18,6 +18,7 @@ use super::events::{Weight, publish};
 use super::members::ApplySet;
 use super::pass::Done;
 use super::reconcile::reconcile_at;
+use super::review::SyncNames;
 use super::status::{self, Report};
 use crate::metrics::{Kind, Outcome as Counted};
 
@@ -185,7 +186,7 @@ impl Shared {
     }
 
     /// Names of ManifestSyncs by their field manager, for saying whose an object is.
-    pub(super) fn sync_names(&self) -> Arc<dyn Fn(&str) -> Option<String> + Send + Sync> {
+    pub(super) fn sync_names(&self) -> SyncNames {
         let store = self.store.get().cloned();
         Arc::new(move |manager| {
             let syncs = store.as_ref()?.state();

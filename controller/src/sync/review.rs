@@ -18,6 +18,9 @@ use crate::unseal::{Consent, UnsealError, Unsealer};
 /// How many requests one pass makes at a time. The client speaks HTTP/1.1, so this is also its connections.
 pub const PARALLEL: usize = 16;
 
+/// `namespace/name` of the sync that has a field manager; `None` when there is none.
+pub type SyncNames = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// Who asks, and with what.
 pub struct Reviewer {
     /// Rights of the account.
@@ -31,7 +34,7 @@ pub struct Reviewer {
     /// Applies as the account.
     pub writer: Writer,
     /// Names of other syncs by their field manager.
-    pub syncs: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub syncs: SyncNames,
     /// Whose members the objects become.
     pub set: ApplySet,
 }
@@ -78,12 +81,12 @@ pub async fn review(
         .buffered(PARALLEL)
         .collect()
         .await;
-    let (mut reviewed, mut problems) = (Vec::new(), Vec::new());
+    let (mut verdicts, mut problems) = (Vec::new(), Vec::new());
     for (one, found) in results {
-        reviewed.extend(one);
+        verdicts.extend(one);
         problems.extend(found);
     }
-    (reviewed, problems)
+    (verdicts, problems)
 }
 
 /// What the revision itself brings, by plural and name, as a "not found" of the API server would name it.

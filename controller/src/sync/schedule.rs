@@ -7,9 +7,9 @@ use crds::ManifestSyncSpec;
 /// First wait after a failure when `spec.retryInterval` is not set.
 pub const DEFAULT_RETRY: Duration = Duration::from_secs(10);
 /// Deadline of every phase when `spec.timeout` is not set.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 /// A retry never waits longer than this (unless asked to): a cause that passed is noticed.
-pub const RETRY_CAP: Duration = Duration::from_mins(10);
+pub const RETRY_CAP: Duration = Duration::from_secs(600);
 /// Shortest period between two passes that nobody asked for.
 const SHORTEST: Duration = Duration::from_secs(1);
 
@@ -50,7 +50,7 @@ impl Periods {
         } else {
             random % (millis + 1)
         };
-        (self.interval - spread / 2 + Duration::from_millis(offset)).max(SHORTEST)
+        (self.interval.saturating_sub(spread / 2) + Duration::from_millis(offset)).max(SHORTEST)
     }
 
     /// Until a revision that failed this many times in a row (1 for the first) is tried again: the retry interval,

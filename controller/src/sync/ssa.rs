@@ -105,12 +105,11 @@ impl Writer {
             ..DeleteParams::default()
         };
         match self.api(kind, namespace).delete(name, &params).await {
-            Ok(_) => Ok(true),
+            // The answer may be the object itself in a shape that was not expected: it is deleted all the same.
+            Ok(_) | Err(kube::Error::SerdeError(_)) => Ok(true),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(false),
             // Another object of that name by now: not the one that was ours.
             Err(kube::Error::Api(status)) if status.is_conflict() => Ok(false),
-            // The answer of a delete may be the object itself, in a shape that was not expected; it is deleted.
-            Err(kube::Error::SerdeError(_)) => Ok(true),
             Err(error) => Err(Answer::of(&error, kind.is_secret())),
         }
     }

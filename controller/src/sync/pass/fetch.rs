@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    fn git(reference: serde_json::Value) -> GitSpec {
+    fn git(reference: &serde_json::Value) -> GitSpec {
         serde_json::from_value(json!({"url": "https://git.example/app.git", "ref": reference}))
             .unwrap()
     }
@@ -125,7 +125,7 @@ mod tests {
             (json!(null), Reference::DefaultBranch),
         ];
         for (written, wanted) in cases {
-            assert_eq!(reference(&git(written)), wanted);
+            assert_eq!(reference(&git(&written)), wanted);
         }
     }
 }
