@@ -95,6 +95,15 @@ impl Ground {
         fs::create_dir_all(directory.join("home")).context("a home for the demo")?;
 
         chapter("Set the scene");
+        // Before anything is built: a wrong name should be told at once.
+        let foreign = match &arguments.context {
+            Some(context) => {
+                let cluster = Cluster::of_context(context, &directory).await?;
+                refuse_installed(&cluster, context).await?;
+                Some(cluster)
+            }
+            None => None,
+        };
         let started = Instant::now();
         say("building waxwing and waxwing-controller (about 5 minutes the first time)");
         let binaries = tokio::task::spawn_blocking(Binaries::ready)
@@ -103,13 +112,11 @@ impl Ground {
         say(&format!("built ({})", time(started.elapsed())));
 
         let started = Instant::now();
-        let (plane, foreign) = if let Some(context) = &arguments.context {
-            let cluster = Cluster::of_context(context, &directory).await?;
-            refuse_installed(&cluster, context).await?;
-            (None, Some(cluster))
-        } else {
+        let plane = if foreign.is_none() {
             say("starting etcd, kube-apiserver and kube-controller-manager");
-            (Some(Plane::own(PlaneOptions::default()).await?), None)
+            Some(Plane::own(PlaneOptions::default()).await?)
+        } else {
+            None
         };
         let git = GitServer::start().await?;
         let ground = Self {

@@ -38,6 +38,7 @@ pub async fn tell(
     controller: &str,
 ) -> Result<Told> {
     chapter("Seal: with the cluster's public key, on a developer's machine");
+    stage.run(&["mkdir", "-p", ".waxwing", "app"]).await?;
     stage
         .run(&["waxwing", "keys", "fetch", "-o", ".waxwing/demo.pub"])
         .await?;
@@ -76,17 +77,13 @@ pub async fn tell(
         .run(&["git", "push", "--quiet", "origin", BRANCH])
         .await?;
 
-    chapter("Sync: an administrator connects the repository, once");
-    let ca: Vec<String> = git
-        .ca()
-        .lines()
-        .map(|line| format!("    {line}\n"))
-        .collect();
-    let ca = ca.concat();
-    let setup = SETUP.replace("URL", &git.url("shop")).replace("CA\n", &ca);
-    stage.write("sync.yaml", &setup, &[git.ca().trim(), ca.trim_end()])?;
-    let pushed = Instant::now();
-    stage.run(&["kubectl", "apply", "-f", "sync.yaml"]).await?;
+    chapter(
+        "Sync: an administrator lets the namespace be synced, and connects the repository, once",
+    );
+    stage.write("../tenant.yaml", TENANT, &[])?;
+    stage
+        .run(&["kubectl", "apply", "-f", "../tenant.yaml"])
+        .await?;
     let serves = format!("--serviceaccount={controller}");
     let role = "--clusterrole=waxwing-impersonate";
     let name = "waxwing-impersonate";
@@ -101,6 +98,18 @@ pub async fn tell(
             role,
             &serves,
         ])
+        .await?;
+    let ca: Vec<String> = git
+        .ca()
+        .lines()
+        .map(|line| format!("    {line}\n"))
+        .collect();
+    let ca = ca.concat();
+    let sync = SYNC.replace("URL", &git.url("shop")).replace("CA\n", &ca);
+    stage.write("../sync.yaml", &sync, &[git.ca().trim(), ca.trim_end()])?;
+    let pushed = Instant::now();
+    stage
+        .run(&["kubectl", "apply", "-f", "../sync.yaml"])
         .await?;
     wait_for_value(cluster, &value).await?;
     let delivered = pushed.elapsed();
@@ -159,7 +168,7 @@ pub async fn tell(
             .replace("name: db", "name: oops"),
         &[&plain],
     )?;
-    stage.run(&["git", "add", "."]).await?;
+    stage.run(&["git", "add", "app/oops.yaml"]).await?;
     stage
         .run(&["git", "commit", "--quiet", "--message", "A new Secret"])
         .await?;
@@ -318,7 +327,7 @@ spec:
             - secretRef: {name: db}
 ";
 
-const SETUP: &str = "\
+const TENANT: &str = "\
 apiVersion: v1
 kind: Namespace
 metadata:
@@ -344,7 +353,9 @@ subjects:
   - kind: ServiceAccount
     name: deployer
     namespace: waxwing-demo
----
+";
+
+const SYNC: &str = "\
 # The demo's Git server has a certificate authority of its own.
 apiVersion: v1
 kind: Secret

@@ -237,6 +237,10 @@ async fn a_sync_deleted_with_its_account_goes(world: &World) -> Result<()> {
     let commit = git.push("First").await?;
     world.sync("app", &git, json!({})).await?;
     world.wait_applied("app", &commit).await?;
+    // As `kubectl delete -f tenant.yaml` does it: the account, its rights and the sync in one go.
+    world
+        .delete("rbac.authorization.k8s.io/v1", "RoleBinding", ACCOUNT)
+        .await?;
     world.delete("v1", "ServiceAccount", ACCOUNT).await?;
     world.delete(OURS, "ManifestSync", "app").await?;
     world.wait_gone(OURS, "ManifestSync", "app").await?;
