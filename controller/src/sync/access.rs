@@ -230,8 +230,9 @@ fn review(account: &Account, question: &Question) -> SubjectAccessReview {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use serde_json::json;
 
+    use super::super::scripted;
     use super::*;
 
     fn deployer() -> Account {
@@ -241,34 +242,18 @@ mod tests {
         }
     }
 
-    /// A client whose requests are recorded and answered by `answer`.
-    fn scripted(
-        answer: impl Fn(&serde_json::Value) -> serde_json::Value + Clone + Send + 'static,
-    ) -> (Client, Arc<Mutex<Vec<http::HeaderMap>>>) {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let record = seen.clone();
-        let service = service_fn(move |request: http::Request<kube::client::Body>| {
-            record.lock().unwrap().push(request.headers().clone());
-            let answer = answer.clone();
-            async move {
-                let body = request.into_body().collect_bytes().await?;
-                let body = serde_json::from_slice(&body).unwrap_or(serde_json::Value::Null);
-                let bytes = serde_json::to_vec(&answer(&body)).unwrap();
-                Ok::<_, kube::Error>(http::Response::new(kube::client::Body::from(bytes)))
-            }
-        });
-        (Client::new(service, "default"), seen)
-    }
-
     #[tokio::test]
     async fn the_account_is_named_and_its_groups_are_not() {
-        let (client, seen) = scripted(
-            |_| serde_json::json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {}}),
-        );
+        let (client, log) = scripted::client(|_| {
+            (
+                200,
+                json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {}}),
+            )
+        });
         let client = deployer().impersonate(&client).unwrap();
         let api: Api<k8s_openapi::api::core::v1::ConfigMap> = Api::default_namespaced(client);
         api.get("x").await.unwrap();
-        let headers = &seen.lock().unwrap()[0];
+        let headers = &log.all()[0].headers;
         assert_eq!(
             headers["impersonate-user"],
             "system:serviceaccount:team-a:deployer"
@@ -281,15 +266,9 @@ mod tests {
 
     #[tokio::test]
     async fn each_right_is_asked_for_once_and_create_does_not_stand_for_patch() {
-        let (client, seen) = scripted(|body| {
-            let allowed = body["spec"]["resourceAttributes"]["verb"] == "create";
-            assert_eq!(
-                body["spec"]["user"],
-                "system:serviceaccount:team-a:deployer"
-            );
-            assert_eq!(body["spec"]["resourceAttributes"]["namespace"], "prod");
-            serde_json::json!({"kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
-                "metadata": {}, "spec": body["spec"], "status": {"allowed": allowed}})
+        let (client, log) = scripted::client(|asked| {
+            let verb = &asked.body["spec"]["resourceAttributes"]["verb"];
+            scripted::review(asked, verb == "create")
         });
         let access = Access::new(client, deployer());
         for _ in 0..3 {
@@ -298,7 +277,14 @@ mod tests {
                 ["patch"]
             );
         }
-        assert_eq!(seen.lock().unwrap().len(), 2);
+        let all = log.all();
+        assert_eq!(all.len(), 2);
+        for asked in all {
+            let spec = &asked.body["spec"];
+            assert_eq!(spec["user"], "system:serviceaccount:team-a:deployer");
+            assert_eq!(spec["resourceAttributes"]["namespace"], "prod");
+            assert_eq!(spec["resourceAttributes"]["resource"], "sealedsecrets");
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub enum AnswerKind {
 }
 
 impl Answer {
-    /// Reads the error of a request about an object; `secret` says that the object is a Secret.
+    /// Reads the error of a request about an object; `secret` says that the object may hold secret values.
     pub fn of(error: &kube::Error, secret: bool) -> Self {
         let kube::Error::Api(status) = error else {
             return Self {
@@ -152,12 +152,12 @@ fn of_secret(status: &Status) -> String {
     };
     if fields.is_empty() {
         format!(
-            "the API server answered {reason} ({}); its text is not repeated because this is a Secret",
+            "the API server answered {reason} ({}); its text is not repeated because it may hold a secret value",
             status.code
         )
     } else {
         shorten(&format!(
-            "the API server answered {reason} ({}) for {}; its text is not repeated because this is a Secret",
+            "the API server answered {reason} ({}) for {}; its text is not repeated because it may hold a secret value",
             status.code,
             fields.join(", ")
         ))

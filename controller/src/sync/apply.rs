@@ -17,7 +17,9 @@ use super::members::Fingerprint;
 use super::order::Stage;
 use super::plan::{Item, MemberKey};
 use super::problem::Problem;
-use super::review::{Brought, PARALLEL, Reviewed, Reviewer, Verdict, sealed_secret, unsealing};
+use super::review::{
+    Brought, PARALLEL, Reviewed, Reviewer, Verdict, malformed, sealed_secret, unsealing,
+};
 use super::ssa::Seen;
 
 /// Between two looks at a definition that is not established yet. It takes the API server some tens of
@@ -224,12 +226,8 @@ impl Applier<'_> {
         accepted.metadata = seen.meta;
         // What the API server stored is what is opened: its defaults, and whatever admission made of it.
         if let Some(spec) = spec {
-            accepted.spec = serde_json::from_value(spec).map_err(|error| {
-                item.problem(
-                    Reason::Malformed,
-                    format!("the API server stored something else than a SealedSecret: {error}"),
-                )
-            })?;
+            accepted.spec =
+                serde_json::from_value(spec).map_err(|error| malformed(item, &error))?;
         }
         accepted.status = seen
             .rest
@@ -355,7 +353,71 @@ fn standing(definition: &CustomResourceDefinition) -> Standing {
 mod tests {
     use serde_json::json;
 
+    use super::super::review::tests::{items, reviewer, stored};
+    use super::super::scripted;
     use super::*;
+
+    /// Applies this revision as a scripted API server answers; returns what came of it and what was written.
+    async fn applied(yaml: &str, refuse: &'static str) -> (Applied, Vec<String>) {
+        let (client, log) = scripted::client(move |asked| {
+            if asked.line.starts_with("PATCH") && asked.line.ends_with(refuse) {
+                scripted::failure(422, "Invalid", "no", &json!({}))
+            } else if asked.line.starts_with("GET") {
+                scripted::failure(404, "NotFound", "none", &json!({}))
+            } else {
+                stored(asked, "1")
+            }
+        });
+        let reviewer = reviewer(&client);
+        let reviewed = items(yaml)
+            .into_iter()
+            .map(|item| Reviewed {
+                item,
+                verdict: Verdict::Changed,
+                unseal: false,
+                consent: crate::unseal::Consent::OfSecretOnly,
+                live_version: None,
+            })
+            .collect();
+        let applier = Applier {
+            reviewer: &reviewer,
+            discovery: &Discovery::new(client.clone()),
+            client,
+            shutdown: CancellationToken::new(),
+        };
+        (applier.apply(reviewed).await, log.writes())
+    }
+
+    const THREE_STEPS: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: prod}\n---\n\
+        apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: prod}\n---\n\
+        apiVersion: v1\nkind: Namespace\nmetadata: {name: prod}\n";
+
+    #[tokio::test]
+    async fn everything_is_written_in_its_order() {
+        let (applied, writes) = applied(THREE_STEPS, "/nothing").await;
+        assert!(applied.problems.is_empty(), "{:?}", applied.problems);
+        assert_eq!((applied.changed, applied.standing.len()), (3, 3));
+        let names: Vec<&str> = writes
+            .iter()
+            .filter_map(|line| line.rsplit('/').next())
+            .collect();
+        assert_eq!(names, ["prod", "a", "web"]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_after_a_step_that_failed() {
+        let (applied, writes) = applied(THREE_STEPS, "/configmaps/a").await;
+        assert!(applied.wrote, "the namespace was written");
+        assert_eq!(applied.problems.len(), 1);
+        assert_eq!(
+            applied.problems[0].object.as_deref(),
+            Some("ConfigMap prod/a")
+        );
+        assert!(
+            !writes.iter().any(|line| line.contains("deployments")),
+            "{writes:?}"
+        );
+    }
 
     fn definition(conditions: &serde_json::Value) -> CustomResourceDefinition {
         serde_json::from_value(json!({"metadata": {"name": "x"}, "spec": {"group": "g", "names": {"kind": "K", "plural": "ks"}, "scope": "Cluster", "versions": []},

@@ -42,6 +42,13 @@ impl Kind {
         self.resource.group.is_empty() && self.resource.kind == "Secret"
     }
 
+    /// Whether what the API server says about its objects may quote a secret value: a Secret, or a SealedSecret into which
+    /// somebody pasted plaintext.
+    pub fn may_quote_values(&self) -> bool {
+        self.is_secret()
+            || (self.resource.group == crds::names::GROUP && self.resource.kind == "SealedSecret")
+    }
+
     /// Whether the verb is served.
     pub fn can(&self, verb: &str) -> bool {
         self.verbs.iter().any(|served| served == verb)

@@ -39,6 +39,8 @@ mod refuse;
 mod report;
 mod review;
 mod schedule;
+#[cfg(test)]
+mod scripted;
 mod ssa;
 mod status;
 

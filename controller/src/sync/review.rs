@@ -133,6 +133,12 @@ impl Reviewer {
         {
             return (None, vec![problem]);
         }
+        // Before it is sent: the API server would quote what has the wrong shape.
+        if item.is_sealed()
+            && let Err(problem) = sealed_secret(&item)
+        {
+            return (None, vec![problem]);
+        }
         let mut problems = Vec::new();
         let (verdict, live) = if item.kind_is_brought {
             (Some(Verdict::Deferred), None)
@@ -315,15 +321,31 @@ fn waits_for(answer: &Answer, brought: &Brought) -> bool {
 
 /// The SealedSecret that an item is.
 pub fn sealed_secret(item: &Item) -> Result<SealedSecret, Problem> {
-    serde_json::from_value(item.body.clone()).map_err(|error| {
-        item.problem(
-            Reason::Malformed,
-            format!(
-                "it is not a SealedSecret of {}: {error}",
-                names::API_VERSION
-            ),
-        )
-    })
+    serde_json::from_value(item.body.clone()).map_err(|error| malformed(item, &error))
+}
+
+/// A SealedSecret that has not the shape of one.
+pub fn malformed(item: &Item, error: &serde_json::Error) -> Problem {
+    item.problem(
+        Reason::Malformed,
+        format!(
+            "it is not a SealedSecret of {}: {}. Make it with `waxwing seal`",
+            names::API_VERSION,
+            shape(error)
+        ),
+    )
+}
+
+/// What a reader expected, without what it found: that may be a plaintext that somebody pasted there.
+fn shape(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if text.starts_with("missing field") {
+        return text;
+    }
+    match text.split_once(", expected ") {
+        Some((_, expected)) => format!("a value is something else than {expected}"),
+        None => "a value has another type than it must have".to_owned(),
+    }
 }
 
 /// Why a SealedSecret does not become a Secret, as a problem of the revision.
@@ -357,3 +379,6 @@ fn is_unsealed(live: &Seen) -> bool {
         && status.observed_generation == live.meta.generation
         && ready.is_some_and(|ready| ready.status == "True")
 }
+
+#[cfg(test)]
+pub(super) mod tests;

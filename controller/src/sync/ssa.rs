@@ -69,7 +69,7 @@ impl Writer {
                 .await
                 .map(|found| found.map(Seen::from))
         };
-        seen.map_err(|error| Answer::of(&error, secret))
+        seen.map_err(|error| Answer::of(&error, item.kind.may_quote_values()))
     }
 
     /// What applying would make of the object. Nothing is written.
@@ -110,7 +110,7 @@ impl Writer {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(false),
             // Another object of that name by now: not the one that was ours.
             Err(kube::Error::Api(status)) if status.is_conflict() => Ok(false),
-            Err(error) => Err(Answer::of(&error, kind.is_secret())),
+            Err(error) => Err(Answer::of(&error, kind.may_quote_values())),
         }
     }
 
@@ -151,7 +151,7 @@ impl Writer {
                 .await
                 .map(Seen::from)
         };
-        seen.map_err(|error| Answer::of(&error, secret))
+        seen.map_err(|error| Answer::of(&error, item.kind.may_quote_values()))
     }
 
     fn api(&self, kind: &Kind, namespace: Option<&str>) -> Api<DynamicObject> {
