@@ -138,14 +138,10 @@ async fn a_file_that_is_not_yaml_is_named(world: &World) -> Result<()> {
         .wait_condition("ManifestSync", "app", "Ready", "False", &[])
         .await?;
     let failing = &sync["status"]["failing"][0];
+    let file = failing["file"].as_str().unwrap_or_default();
     check(
-        failing["file"] == "deep/broken.yaml",
-        &format!("the file, not: {}", sync["status"]),
-    )?;
-    let message = failing["message"].as_str().unwrap_or_default();
-    check(
-        message.contains("deep/broken.yaml:4:"),
-        &format!("file and line, not: {message}"),
+        file.starts_with("deep/broken.yaml:4:"),
+        &format!("file and line, not: {}", sync["status"]),
     )?;
     check(
         world.find("v1", "ConfigMap", "settings").await?.is_none(),
