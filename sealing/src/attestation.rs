@@ -10,6 +10,7 @@ use crate::key_id::KeyId;
 use crate::names::Label;
 use crate::sealed_at::SealedAt;
 use crate::signer::{Signer, SignerPublic};
+use crate::text::shown;
 
 /// The first line of every statement of this version.
 pub(crate) const TITLE: &str = "waxwing attestation v1";
@@ -57,7 +58,12 @@ impl FromStr for KeyState {
         Self::ALL
             .into_iter()
             .find(|state| state.to_string() == text)
-            .ok_or_else(|| AttestationError::Malformed(format!("{text:?} is not the state of a key: Active, DecryptOnly, Retired or Compromised")))
+            .ok_or_else(|| {
+                AttestationError::Malformed(format!(
+                    "{:?} is not the state of a key: Active, DecryptOnly, Retired or Compromised",
+                    shown(text)
+                ))
+            })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::shown;
+
 /// Why a label or an entry key was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -31,7 +33,7 @@ impl Label {
         if fits {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NameError::Label(text.to_owned()))
+            Err(NameError::Label(shown(text)))
         }
     }
 
@@ -74,7 +76,7 @@ impl EntryKey {
         if fits {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NameError::EntryKey(text.to_owned()))
+            Err(NameError::EntryKey(shown(text)))
         }
     }
 

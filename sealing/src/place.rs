@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::shown;
+
 /// The type of a Secret that names none.
 const DEFAULT_TYPE: &str = "Opaque";
 
@@ -41,7 +43,7 @@ impl FromStr for Scope {
             "strict" => Ok(Self::Strict),
             "namespace" => Ok(Self::Namespace),
             "cluster" => Ok(Self::Cluster),
-            _ => Err(PlaceError::Scope(text.to_owned())),
+            _ => Err(PlaceError::Scope(shown(text))),
         }
     }
 }
@@ -96,13 +98,13 @@ impl Place {
     pub fn new(namespace: &str, name: &str, secret_type: Option<&str>) -> Result<Self, PlaceError> {
         let secret_type = secret_type.unwrap_or(DEFAULT_TYPE);
         if !namespace.is_empty() && !is_namespace(namespace) {
-            return Err(PlaceError::Namespace(namespace.to_owned()));
+            return Err(PlaceError::Namespace(shown(namespace)));
         }
         if !name.is_empty() && !is_name(name) {
-            return Err(PlaceError::Name(name.to_owned()));
+            return Err(PlaceError::Name(shown(name)));
         }
         if !is_secret_type(secret_type) {
-            return Err(PlaceError::SecretType(secret_type.to_owned()));
+            return Err(PlaceError::SecretType(shown(secret_type)));
         }
         Ok(Self {
             namespace: namespace.to_owned(),

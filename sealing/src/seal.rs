@@ -8,6 +8,7 @@ use crate::binding::Binding;
 use crate::entry::SealedEntry;
 use crate::header::Header;
 use crate::key::Recipient;
+use crate::key_id::KeyId;
 use crate::limits::{MAX_ENTRIES, MAX_RECIPIENTS, MAX_VALUES_BYTES};
 use crate::names::{EntryKey, Label};
 use crate::object::EnvelopeText;
@@ -117,6 +118,9 @@ pub enum SealError {
         "there is nobody to seal to; give a recipient with -r FILE or -r age1…, or a cluster with --cluster"
     )]
     NoRecipients,
+    /// The opened object has no such entry in a token that stands alone.
+    #[error("there is no entry {0}, or it shares an envelope")]
+    NotAlone(String),
     /// No entries.
     #[error("there is nothing to seal")]
     NothingToSeal,
@@ -201,18 +205,13 @@ pub fn seal_self(run: &SealingRun<'_>, entry: NewEntry) -> Result<String, SealEr
 
 fn seal_alone(run: &SealingRun<'_>, entry: NewEntry) -> Result<String, SealError> {
     let started = Started::new(run)?;
-    check_recipients(run.recipients, run.allow_classical)?;
-    let mut wraps = Vec::with_capacity(run.recipients.len());
-    for named in run.recipients {
-        let wrap = wrap_one(
-            named,
-            &started.header,
-            &started.derived.commitment,
-            &started.data_key,
-        )?;
-        wraps.push((*named.1.key_id(), wrap));
-    }
-    wraps.sort();
+    let wraps = wraps_to(
+        run.recipients,
+        run.allow_classical,
+        &started.header,
+        &started.derived.commitment,
+        &started.data_key,
+    )?;
     let sealed = started.seal(&entry)?;
     drop(entry);
     let envelope = AloneEnvelope {
@@ -286,6 +285,28 @@ pub(crate) fn wrap_to(
             ))
         })
         .collect()
+}
+
+/// Wraps a data key to recipients: key id and wrap, sorted.
+pub(crate) fn wraps_to(
+    recipients: &[(Label, Recipient)],
+    allow_classical: bool,
+    header: &Header,
+    commitment: &Commitment,
+    data_key: &DataKey,
+) -> Result<Vec<(KeyId, Vec<u8>)>, SealError> {
+    check_recipients(recipients, allow_classical)?;
+    let mut wraps = recipients
+        .iter()
+        .map(|named| {
+            Ok((
+                *named.1.key_id(),
+                wrap_one(named, header, commitment, data_key)?,
+            ))
+        })
+        .collect::<Result<Vec<_>, SealError>>()?;
+    wraps.sort();
+    Ok(wraps)
 }
 
 fn wrap_one(

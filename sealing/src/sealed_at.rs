@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::shown;
+
 /// 9999-12-31T23:59:59Z.
 const LAST: u64 = 253_402_300_799;
 const DAY: u64 = 86_400;
@@ -37,7 +39,7 @@ impl SealedAt {
 
     /// From `YYYY-MM-DDTHH:MM:SSZ`: no offset, no fraction, no leap second, only days that exist.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
-        let refused = || TimeError(text.to_owned());
+        let refused = || TimeError(shown(text));
         let shape = text.len() == 20
             && text
                 .bytes()

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::names::EntryKey;
 use crate::template::encoder::Encoder;
+use crate::text::shown;
 
 const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
@@ -74,7 +75,10 @@ impl Template {
                 .and_then(|_| parse(text));
             match parsed {
                 Ok(pieces) => drop(files.insert(key.clone(), pieces)),
-                Err(why) => errors.push(TemplateError(format!("template.data {key:?}: {why}"))),
+                Err(why) => errors.push(TemplateError(format!(
+                    "template.data {:?}: {why}",
+                    shown(key)
+                ))),
             }
         }
         if errors.is_empty() {
@@ -200,7 +204,8 @@ fn action(text: &str) -> Result<(Piece, &str), String> {
     let key = parts.next().unwrap_or_default();
     if EntryKey::new(key).is_err() {
         return Err(format!(
-            "{key:?} is not the name of an entry; inside {{{{ }}}} stands a name and encoders after `|`"
+            "{:?} is not the name of an entry; inside {{{{ }}}} stands a name and encoders after `|`",
+            shown(key)
         ));
     }
     let encoders = parts.map(Encoder::parse).collect::<Result<_, _>>()?;

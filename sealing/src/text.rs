@@ -27,6 +27,16 @@ pub(crate) fn is_base32(text: &str, bytes: usize) -> bool {
             .is_ok_and(|decoded| decoded.len() == bytes && base32(&decoded) == text)
 }
 
+/// A text from outside as it is repeated in an error: names are shown whole, and what is longer than
+/// any name is cut, so that no one can fill logs and conditions with it.
+pub(crate) fn shown(text: &str) -> String {
+    const MOST: usize = 300;
+    match text.char_indices().nth(MOST) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +60,13 @@ mod tests {
             assert_eq!(from_base64url(wrong), None, "{wrong:?}");
         }
         assert_eq!(from_base64url(""), Some(vec![]));
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(shown("é"), "é");
+        assert_eq!(shown(&"é".repeat(300)), "é".repeat(300));
+        assert_eq!(shown(&"é".repeat(301)), format!("{}…", "é".repeat(300)));
     }
 
     #[test]

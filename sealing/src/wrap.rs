@@ -167,3 +167,6 @@ fn open<K: Kem>(
     .ok()?;
     Some(data_key)
 }
+
+#[cfg(test)]
+mod tests;

@@ -573,6 +573,61 @@ fn rewrapping_changes_recipients_and_nothing_else() {
 }
 
 #[test]
+fn rewrapping_a_token_that_stands_alone_changes_recipients_and_nothing_else() {
+    let (old, new) = (hybrid(), hybrid());
+    let entries = vec![
+        ("A".to_owned(), b"1".to_vec(), true),
+        ("B".to_owned(), b"2".to_vec(), false),
+    ];
+    let template_data = BTreeMap::from([("f".to_owned(), "{{ A }}".to_owned())]);
+    let wanted = Wanted {
+        entries,
+        template_data,
+        bind_template: true,
+        templatable: true,
+        ..Wanted::default()
+    };
+    let text = wanted.seal(&[old.recipient()]);
+    let opened = open(&text, &[&old]).unwrap();
+
+    let mut rewrapped = text.clone();
+    let token = opened
+        .rewrap_alone("A", &labelled(&[new.recipient()]))
+        .unwrap();
+    rewrapped.entries = BTreeMap::from([("A".to_owned(), token)]);
+    let again = open(&rewrapped, &[&new]).unwrap();
+    assert!(again.get("A").unwrap().expose() == b"1");
+    let told = |text: &SealedText| {
+        let run = Sealed::parse(text)
+            .unwrap()
+            .runs()
+            .into_iter()
+            .find(|run| run.id.is_none())
+            .unwrap();
+        sealing::RunInfo {
+            recipients: Vec::new(),
+            ..run
+        }
+    };
+    assert_eq!(told(&rewrapped), told(&text));
+    assert_eq!(refusals(&rewrapped, &[&old]).class(), Class::UnknownKey);
+    rewrapped.name = "moved".to_owned();
+    assert_eq!(refusals(&rewrapped, &[&new]).class(), Class::Misplaced);
+
+    for key in ["B", "C"] {
+        assert_eq!(
+            opened.rewrap_alone(key, &labelled(&[new.recipient()])),
+            Err(SealError::NotAlone(key.to_owned()))
+        );
+    }
+    assert_eq!(opened.rewrap_alone("A", &[]), Err(SealError::NoRecipients));
+    assert!(matches!(
+        opened.rewrap_alone("A", &labelled(&[classical().recipient()])),
+        Err(SealError::Classical(_))
+    ));
+}
+
+#[test]
 fn what_can_be_told_without_a_key() {
     let key = classical();
     let entries = vec![

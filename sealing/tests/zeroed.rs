@@ -17,7 +17,7 @@ use std::os::unix::fs::FileExt as _;
 
 use sealing::{
     EntryKey, Identity, NewEntry, Place, Plaintext, Scope, Sealed, SealedAt, SealedText,
-    SealingRun, Suite, seal,
+    SealingRun, Signer, Suite, seal,
 };
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -267,6 +267,26 @@ fn nothing_is_left_after_use() {
         );
         drop(sealed);
     }
+
+    // The signer.
+    let signer = Signer::generate().unwrap();
+    let file = signer.to_openssh();
+    let text: Vec<u8> = file.bytes().map(|byte| byte ^ MASK).collect();
+    drop(file);
+    drop(signer);
+    assert_eq!(
+        search.found(&text[80..200]),
+        0,
+        "the file of a signer is left in memory"
+    );
+    let again = Signer::from_openssh(&unmask(&text)).unwrap();
+    assert!(again.public().to_string().starts_with("ssh-ed25519 "));
+    drop(again);
+    assert_eq!(
+        search.found(&text[80..200]),
+        0,
+        "the file of a signer is left in memory"
+    );
 }
 
 /// The 32 bytes behind the masked text of a private key (bech32), masked.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::binding::Binding;
+use crate::entry::SealedEntry;
 use crate::header::Header;
 use crate::key::Identity;
 use crate::object::opened::{Opened, OpenedRun, OpenedValue};
@@ -60,7 +61,7 @@ impl Sealed {
         } in &self.entries
         {
             if !runs.contains_key(index) {
-                runs.insert(*index, self.open_run(*index, &own[*index])?);
+                runs.insert(*index, self.open_run(*index, &own[*index], sealed)?);
             }
             let run = runs.get(index)?;
             let value = sealed.open(&run.derived, &run.header, key)?;
@@ -80,7 +81,12 @@ impl Sealed {
         ))
     }
 
-    fn open_run(&self, index: usize, own: &[(&Identity, &NamedWrap)]) -> Option<OpenedRun> {
+    fn open_run(
+        &self,
+        index: usize,
+        own: &[(&Identity, &NamedWrap)],
+        entry: &SealedEntry,
+    ) -> Option<OpenedRun> {
         let run = &self.runs[index];
         // Built from the object's own place and template; of the claim only scope and time enter.
         let binding = Binding::of(run.binding.scope, &self.place);
@@ -98,6 +104,9 @@ impl Sealed {
                 data_key,
                 key_id: *key.recipient().key_id(),
                 suite: key.recipient().suite(),
+                alone: run
+                    .envelope_alone()
+                    .map(|envelope| (envelope, entry.clone())),
             })
         })
     }

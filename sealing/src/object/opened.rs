@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use crate::entry::Value;
+use crate::entry::{SealedEntry, Value};
 use crate::header::Header;
 use crate::key::Recipient;
 use crate::key_id::KeyId;
@@ -17,10 +17,11 @@ use crate::object::run::Origin;
 use crate::place::Place;
 use crate::refusal::Refusals;
 use crate::schedule::{DataKey, Derived};
-use crate::seal::{SealError, wrap_to};
+use crate::seal::{SealError, wrap_to, wraps_to};
 use crate::stack::clean_after;
 use crate::suite::Suite;
 use crate::template::Template;
+use crate::token::{self, AloneEnvelope};
 
 /// An object whose every value was opened, with the place that was authenticated on the way. Wiped
 /// when dropped.
@@ -41,6 +42,8 @@ pub(crate) struct OpenedRun {
     /// The key that opened it, and its suite.
     pub(crate) key_id: KeyId,
     pub(crate) suite: Suite,
+    /// Envelope and entry of a token that stands alone.
+    pub(crate) alone: Option<(AloneEnvelope, SealedEntry)>,
 }
 
 impl Opened {
@@ -143,6 +146,40 @@ impl Opened {
                 &run.data_key,
             )
         })
+    }
+}
+
+impl Opened {
+    /// Wraps the data key of a token that stands alone to other recipients and returns the whole new
+    /// token: place, time, commitment and entry are the same bytes as before.
+    ///
+    /// Fails with [`SealError::NotAlone`] when the entry is not there or shares an envelope, and
+    /// otherwise like [`Opened::rewrap`].
+    pub fn rewrap_alone(&self, key: &str, to: &[(Label, Recipient)]) -> Result<String, SealError> {
+        let run = self
+            .runs
+            .iter()
+            .find(|run| matches!(&run.origin, Origin::Entry(entry) if entry == key));
+        let Some((run, (envelope, entry))) = run.and_then(|run| Some((run, run.alone.as_ref()?)))
+        else {
+            return Err(SealError::NotAlone(key.to_owned()));
+        };
+        let wraps = clean_after(|| {
+            wraps_to(
+                to,
+                !run.suite.is_hybrid(),
+                &run.header,
+                &run.derived.commitment,
+                &run.data_key,
+            )
+        })?;
+        Ok(token::alone(
+            &AloneEnvelope {
+                wraps,
+                ..envelope.clone()
+            },
+            entry,
+        ))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::refusal::{Class, Refusal, Refusals};
 use crate::schedule::Commitment;
 use crate::sealed_at::SealedAt;
 use crate::template::{self, Template};
-use crate::text::{from_base64url, is_base32};
+use crate::text::{from_base64url, is_base32, shown};
 use crate::token::{Token, is_envelope_id};
 
 impl Sealed {
@@ -102,7 +102,7 @@ fn parse_envelope(id: &str, text: &EnvelopeText, problems: &mut Vec<Refusal>) ->
     if binding.is_none() {
         malformed(format!(
             "binding {:?} is not `strict:<namespace>/<name>:<type>`, `namespace:<namespace>:<type>` or `cluster:<type>`",
-            text.binding
+            shown(&text.binding)
         ));
     }
     let sealed_at =
@@ -120,7 +120,7 @@ fn parse_envelope(id: &str, text: &EnvelopeText, problems: &mut Vec<Refusal>) ->
     let mut seen = BTreeSet::new();
     for (name, wrap) in &text.recipients {
         match parse_recipient(name, wrap) {
-            Err(why) => malformed(format!("recipient {name:?}: {why}")),
+            Err(why) => malformed(format!("recipient {:?}: {why}", shown(name))),
             Ok(wrap) if !seen.insert(wrap.short_key_id.clone()) => {
                 malformed(format!(
                     "recipient {name:?}: the envelope names this key twice"

@@ -109,6 +109,22 @@ impl Run {
         }
     }
 
+    /// The envelope of a token that stands alone, without its wraps.
+    pub(crate) fn envelope_alone(&self) -> Option<AloneEnvelope> {
+        let template = match (&self.origin, self.template) {
+            (Origin::Entry(_), TemplateClaim::Digest(digest)) => Some(digest),
+            (Origin::Entry(_), _) => None,
+            (Origin::Envelope(_), _) => return None,
+        };
+        Some(AloneEnvelope {
+            binding: self.binding.clone(),
+            template,
+            sealed_at: self.sealed_at,
+            commitment: self.commitment,
+            wraps: Vec::new(),
+        })
+    }
+
     pub(crate) fn info<'a>(&self, entries: impl Iterator<Item = (&'a str, bool)>) -> RunInfo {
         let entries: Vec<_> = entries.collect();
         RunInfo {

@@ -4,6 +4,8 @@
 use base64ct::{Base64, Encoding as _};
 use zeroize::Zeroizing;
 
+use crate::text::shown;
+
 const NAMES: &str = "json, base64, urlencode, quote, indent(N)";
 /// The widest indentation.
 const MAX_INDENT: usize = 100;
@@ -35,7 +37,10 @@ impl Encoder {
 
     fn indent(text: &str) -> Result<Self, String> {
         let Some(width) = text.strip_prefix("indent") else {
-            return Err(format!("{text:?} is not an encoder; there are {NAMES}"));
+            return Err(format!(
+                "{:?} is not an encoder; there are {NAMES}",
+                shown(text)
+            ));
         };
         let digits = width
             .strip_prefix('(')
@@ -49,7 +54,8 @@ impl Encoder {
         match number {
             Some(spaces) if spaces <= MAX_INDENT => Ok(Self::Indent(spaces)),
             _ => Err(format!(
-                "{text:?} is not an encoder; indent takes a number of spaces up to {MAX_INDENT}, as in indent(4)"
+                "{:?} is not an encoder; indent takes a number of spaces up to {MAX_INDENT}, as in indent(4)",
+                shown(text)
             )),
         }
     }
