@@ -147,13 +147,7 @@ fn place(
         }
         file.write_all(bytes)?;
         file.sync_all()?;
-        interrupt::place(result, || match existing {
-            Existing::Replace => fs::rename(&temporary, &target),
-            // A link fails when the name is taken: nobody's file is lost to a race.
-            Existing::Refuse => {
-                fs::hard_link(&temporary, &target).and_then(|()| fs::remove_file(&temporary))
-            }
-        })?;
+        interrupt::place(result, || put(&temporary, &target, existing))?;
         File::open(&directory)?.sync_all()
     })();
     match written {
@@ -165,6 +159,25 @@ fn place(
             }
             Err(failed(error))
         }
+    }
+}
+
+/// Makes the temporary file the real one.
+fn put(temporary: &Path, target: &Path, existing: Existing) -> io::Result<()> {
+    if existing == Existing::Replace {
+        return fs::rename(temporary, target);
+    }
+    // A link fails when the name is taken: nobody's file is lost to a race.
+    match fs::hard_link(temporary, target) {
+        Ok(()) => fs::remove_file(temporary),
+        // A file system without links: the check and the renaming are then two steps.
+        Err(error)
+            if error.kind() != io::ErrorKind::AlreadyExists
+                && target.symlink_metadata().is_err() =>
+        {
+            fs::rename(temporary, target)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -189,5 +202,36 @@ pub fn describe(error: &io::Error) -> String {
     match text.find(" (os error") {
         Some(end) => text[..end].to_lowercase(),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_that_appears_in_between_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let (new, target) = (
+            directory.path().join("new"),
+            directory.path().join("target"),
+        );
+        fs::write(&new, "new").unwrap();
+        fs::write(&target, "theirs").unwrap();
+        let refused = put(&new, &target, Existing::Refuse).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&target).unwrap(), "theirs");
+        put(&new, &target, Existing::Replace).unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+    }
+
+    #[test]
+    fn reading_keeps_every_byte_at_every_size() {
+        for size in [0, 1, 8191, 8192, 8193, 100_000] {
+            let bytes: Vec<u8> = (0..size).map(|n: u32| n.to_le_bytes()[0]).collect();
+            for expected in [0, u64::from(size)] {
+                assert_eq!(*read_all(bytes.as_slice(), expected).unwrap(), bytes);
+            }
+        }
     }
 }

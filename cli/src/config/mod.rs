@@ -1,6 +1,6 @@
 //! `.waxwing.yaml`: for whom a path is sealed, and whom to believe about their keys.
 //!
-//! [`discover`] finds it, [`file`] reads it, [`rules`] picks the rule of a path.
+//! [`discover`] finds it, [`mod@file`] reads it, [`rules`] picks the rule of a path.
 
 pub mod discover;
 pub mod file;

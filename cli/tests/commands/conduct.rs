@@ -2,7 +2,7 @@
 
 use std::{
     io::Read,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -177,10 +177,22 @@ fn interrupted_while_reading_files_stay_untouched() {
                 .expect("kill")
                 .success()
         );
-        assert_eq!(child.wait().expect("ends").code(), Some(130));
+        assert_eq!(ended(&mut child), Some(130));
         drop(input);
         assert_eq!(place.files(), ["db.yaml", "me.key", "me.pub"]);
     }
+}
+
+/// The exit code of a process that must end soon.
+fn ended(child: &mut Child) -> Option<i32> {
+    for _ in 0..1000 {
+        if let Some(status) = child.try_wait().expect("a child") {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().expect("killed");
+    panic!("the command does not end");
 }
 
 /// Until the process's main thread waits in a read: its signal handlers are installed by then.
