@@ -191,6 +191,12 @@ impl Controller {
             // Nothing of the person who runs the tests.
             ("HOME", self.directory.clone().into()),
             ("RUST_BACKTRACE", "1".into()),
+            // One Controller is one pod: started again it leads at once, as a restarted container does. Two of them
+            // are two replicas, since each has a directory of its own.
+            (
+                "POD_NAME",
+                self.directory.file_name().unwrap_or_default().into(),
+            ),
         ];
         env.extend(
             self.options

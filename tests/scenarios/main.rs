@@ -14,8 +14,10 @@ mod harness;
 mod install;
 mod life;
 mod outages;
+mod ownership;
 mod refused;
 mod rules;
+mod scope;
 mod source;
 mod sync;
 mod tenants;
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
         refused::scenarios(),
         rules::scenarios(),
         unseal::scenarios(),
+        scope::scenarios(),
+        ownership::scenarios(),
         tenants::scenarios(),
         life::scenarios(),
         outages::scenarios(),
