@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 
-use crate::commands::Command;
+use crate::commands::{Command, seal};
 
 /// The kubectl plugin's file name: kubectl runs it for `kubectl waxwing`.
 const PLUGIN: &str = "kubectl-waxwing";
@@ -58,9 +58,11 @@ impl Cli {
         });
         let mut command = Self::command();
         if plugin {
+            let usage = seal::USAGE.replace("waxwing seal", "kubectl waxwing seal");
             command = command
                 .bin_name("kubectl waxwing")
-                .display_name("kubectl waxwing");
+                .display_name("kubectl waxwing")
+                .mut_subcommand("seal", |seal| seal.override_usage(usage));
         }
         let mut matches = command.try_get_matches_from(arguments)?;
         Self::from_arg_matches_mut(&mut matches)

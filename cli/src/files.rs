@@ -85,12 +85,21 @@ fn read_all(mut from: impl Read, size: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(buffer)
 }
 
-/// Fails early when `path` exists already: before anything is asked, read or sealed.
+/// Fails early when `path` exists already or its directory does not: before anything is asked, read or sealed.
 pub fn refuse_existing(path: &Path) -> Result<(), CommandError> {
     if path.symlink_metadata().is_ok() {
-        Err(would_overwrite(path))
-    } else {
-        Ok(())
+        return Err(would_overwrite(path));
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            Err(CommandError::usage(format!(
+                "there is no directory {} for {}",
+                parent.display(),
+                path.display()
+            ))
+            .hint(format!("make it first: mkdir -p {}", parent.display())))
+        }
+        _ => Ok(()),
     }
 }
 

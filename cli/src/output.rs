@@ -98,19 +98,20 @@ impl Output {
     pub fn tell(&mut self, text: &str) {
         if self.level >= Level::Info {
             // Talk that nobody can read is no reason to fail.
-            let _ = writeln!(self.talk, "{text}");
+            let _ = writeln!(self.talk, "{}", harmless(text));
         }
     }
 
     /// Prints an error with its hints.
     pub fn failure(&mut self, failure: &Failure) {
+        let word = failure.code.word();
         let _ = writeln!(
             self.talk,
-            "{RED}error[{}]{PLAIN}: {failure}",
-            failure.code.word()
+            "{RED}error[{word}]{PLAIN}: {}",
+            harmless(&failure.message)
         );
         for hint in &failure.hints {
-            let _ = writeln!(self.talk, "{CYAN}hint{PLAIN}: {hint}");
+            let _ = writeln!(self.talk, "{CYAN}hint{PLAIN}: {}", harmless(hint));
         }
     }
 
@@ -125,7 +126,20 @@ impl Output {
 
     fn say(&mut self, level: Level, colour: &str, label: &str, text: &str) {
         if self.level >= level {
-            let _ = writeln!(self.talk, "{colour}{label}{PLAIN}: {text}");
+            let _ = writeln!(self.talk, "{colour}{label}{PLAIN}: {}", harmless(text));
         }
     }
+}
+
+/// Messages quote names out of files, commits and clusters: what a terminal would obey does not pass.
+fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() && !matches!(c, '\n' | '\t') {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }

@@ -51,6 +51,16 @@ fn kubectl_waxwing_is_the_same_program() {
     );
     let mut command = Command::new(place.path("kubectl-waxwing"));
     place.isolate(&mut command);
+    let run = crate::support::finish(command.args(["seal", "--help"]).output().expect("runs"));
+    assert!(
+        run.done()
+            .text()
+            .contains("Usage: kubectl waxwing seal NAME"),
+        "{}",
+        run.text()
+    );
+    let mut command = Command::new(place.path("kubectl-waxwing"));
+    place.isolate(&mut command);
     let run = crate::support::finish(
         command
             .args(["keys", "fingerprint", "me.pub"])
@@ -208,7 +218,7 @@ fn wait_until_reading(process: u32) {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_leaves_nothing() {
+fn a_missing_directory_is_named_before_anything_happens() {
     let place = Place::new();
     let run = place.run(&[
         "seal",
@@ -222,7 +232,20 @@ fn a_directory_that_cannot_be_written_leaves_nothing() {
         "-o",
         "missing/dir/db.yaml",
     ]);
-    run.failed(70, "io").says("missing/dir/db.yaml");
+    run.failed(2, "usage").says("mkdir -p missing/dir");
+}
+
+#[test]
+fn what_a_terminal_would_obey_does_not_pass() {
+    let place = Place::new();
+    place.write("db.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: \"a\\e[2Jb\", namespace: p}\nstringData: {a: b}\n");
+    let run = place.run_with(
+        &["seal", "-f", "db.yaml", "-r", "me.pub"],
+        b"",
+        &[("CLICOLOR_FORCE", "1")],
+    );
+    assert_eq!(run.code, 5, "{}", run.stderr);
+    assert!(!run.stderr.contains("\u{1b}[2J"), "{:?}", run.stderr);
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn the_most_literal_rule_decides_recipients_namespace_and_scope() {
             "-o",
             "clusters/prod/payments/db.yaml",
         ])
-        .failed(70, "io");
+        .failed(2, "usage");
     std::fs::create_dir_all(place.path("clusters/prod/payments")).expect("a directory");
     place
         .run(&[

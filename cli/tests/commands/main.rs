@@ -7,6 +7,7 @@
 mod cases;
 mod conduct;
 mod configuration;
+mod fetch;
 mod keys;
 mod manifest;
 mod recovery;

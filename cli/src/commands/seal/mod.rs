@@ -31,6 +31,12 @@ use crate::{
     session::Session,
 };
 
+/// The three forms. Called as kubectl's plugin, help says `kubectl waxwing`.
+pub const USAGE: &str = "\
+waxwing seal NAME -n NS [VALUES] [OPTIONS] [-o FILE]
+       waxwing seal -f FILE|- [-n NS] [OPTIONS] [-o FILE | --in-place | --write]
+       waxwing seal --raw -n NS --name NAME KEY [OPTIONS]";
+
 /// Arguments of `seal`.
 #[expect(
     clippy::struct_excessive_bools,
@@ -38,9 +44,7 @@ use crate::{
 )]
 #[derive(Args)]
 #[command(
-    override_usage = "waxwing seal NAME -n NS [VALUES] [OPTIONS] [-o FILE]
-       waxwing seal -f FILE|- [-n NS] [OPTIONS] [-o FILE | --in-place | --write]
-       waxwing seal --raw -n NS --name NAME KEY [OPTIONS]",
+    override_usage = USAGE,
     after_help = "Examples:
   waxwing seal db -n payments --from-literal user=app --prompt password -o db.yaml
   waxwing seal tls -n web --type kubernetes.io/tls --from-file tls.crt --from-file tls.key --cluster prod
