@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitStatus,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -234,6 +234,20 @@ impl Controller {
         tokio::task::spawn_blocking(move || server.stop(STOP_PATIENCE))
             .await
             .context("stopping the controller")?
+    }
+
+    /// Waits until it ends without being told to; returns how, and after how long.
+    pub async fn ended_by_itself(&self) -> Result<(ExitStatus, Duration)> {
+        let began = Instant::now();
+        let status = until("the controller to end", START_PATIENCE, async || {
+            Ok(match self.server().as_mut().and_then(Server::ended) {
+                Some(status) => Seen::Yes(status),
+                None => Seen::NotYet("it runs".to_owned()),
+            })
+        })
+        .await?;
+        drop(self.take()?);
+        Ok((status, began.elapsed()))
     }
 
     /// SIGKILL.

@@ -4,9 +4,11 @@ use anyhow::{Context as _, Result};
 use libtest_mimic::Trial;
 use serde_json::json;
 use tests::{
+    binaries::Binaries,
     cluster::Kind,
     controller::{Installation, NAMESPACE},
     plane::{Plane, PlaneOptions},
+    process::run,
     tools::workspace,
     world::{OURS, World, condition::check},
 };
@@ -38,6 +40,10 @@ pub fn scenarios() -> Vec<Trial> {
         shared(
             "install::a_swapped_public_key_is_refused",
             a_swapped_public_key_is_refused,
+        ),
+        plain(
+            "install::both_programs_tell_their_version",
+            both_programs_tell_their_version,
         ),
         shared(
             "install::metrics_and_health_are_served",
@@ -360,4 +366,17 @@ async fn metrics_and_health_are_served(world: &World) -> Result<()> {
         account == "waxwing-controller",
         "the account that deploy/ documents",
     )
+}
+
+async fn both_programs_tell_their_version() -> Result<()> {
+    let binaries = Binaries::ready()?;
+    for program in [&binaries.waxwing, &binaries.controller] {
+        let mut command = tokio::process::Command::new(program);
+        let said = run(command.arg("--version"), None).await?.ok()?.stdout;
+        check(
+            said.contains(env!("CARGO_PKG_VERSION")),
+            &format!("the version, not: {said}"),
+        )?;
+    }
+    Ok(())
 }

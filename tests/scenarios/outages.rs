@@ -62,10 +62,19 @@ async fn the_api_server_restarts(world: &World) -> Result<()> {
     world.plane.stop_api_server().await?;
     git.write("map.yaml", world.config_map("settings", "mode", "on"))?;
     let commit = git.push("While away").await?;
-    // Long enough for every watch to notice and every poll to fail once.
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    world.controller.check_running()?;
+    // A leader that cannot renew its Lease for 7 s must not go on writing: it ends, and its container is started again.
+    let (status, after) = world.controller.ended_by_itself().await?;
+    check(
+        status.code() == Some(1),
+        "the controller to end with an error",
+    )?;
+    check(
+        after < Duration::from_secs(15),
+        "it to end before its Lease can be taken",
+    )?;
+    world.controller.spawn()?;
     world.plane.start_api_server().await?;
+    world.controller.wait_until_ready().await?;
     world.wait_applied("app", &commit).await?;
     check(
         world.value("db", "password").await? == Some(value.clone()),

@@ -46,11 +46,25 @@ async fn theirs(world: &World, data: Value, consent: bool) -> Result<()> {
     } else {
         json!({})
     };
-    let rest = json!({"metadata": {"annotations": annotations, "labels": {"their": "label"}}, "stringData": data});
-    world
-        .cluster()
-        .apply(&[world.object("v1", "Secret", "db", rest)])
-        .await
+    let metadata = json!({"annotations": annotations, "labels": {"their": "label"}});
+    let secret = world.object(
+        "v1",
+        "Secret",
+        "db",
+        json!({"metadata": metadata, "stringData": data}),
+    );
+    // As `kubectl create` does it.
+    let cluster = world.cluster();
+    let create = ["create", "-f", "-"];
+    cluster
+        .kubectl_with(
+            cluster.kubeconfig(),
+            &create,
+            Some(secret.to_string().as_bytes()),
+        )
+        .await?
+        .ok()
+        .map(drop)
 }
 
 /// The SealedSecret `db` with one entry, `password`, and an ownership.

@@ -37,6 +37,14 @@ pub fn scenarios() -> Vec<Trial> {
             a_namespace_and_its_objects,
         ),
         shared(
+            "sync::a_kind_and_its_objects_come_in_one_revision",
+            a_kind_and_its_objects,
+        ),
+        shared(
+            "sync::what_was_changed_by_hand_is_put_right_at_the_interval",
+            what_was_changed_by_hand_is_put_right,
+        ),
+        shared(
             "sync::syncing_again_writes_nothing",
             syncing_again_writes_nothing,
         ),
@@ -254,6 +262,108 @@ async fn a_namespace_and_its_objects(world: &World) -> Result<()> {
         secret.is_some(),
         "the Secret in the namespace of the same revision",
     )
+}
+
+async fn a_kind_and_its_objects(world: &World) -> Result<()> {
+    // An administrator's sync: definitions are of the whole cluster.
+    let rbac = "rbac.authorization.k8s.io";
+    let binding = json!({"apiVersion": format!("{rbac}/v1"), "kind": "ClusterRoleBinding",
+        "metadata": {"name": format!("{}-kinds", world.namespace)},
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": world.namespace}]});
+    world.cluster().apply(&[binding]).await?;
+    let group = format!("{}.example.org", world.namespace);
+    let git = world.repository("app").await?;
+    git.write(
+        "a-widget.yaml",
+        format!(
+            "apiVersion: {group}/v1\nkind: Widget\nmetadata: {{name: first}}\nspec: {{size: 3}}\n"
+        ),
+    )?;
+    let schema =
+        "{type: object, properties: {spec: {type: object, properties: {size: {type: integer}}}}}";
+    git.write(
+        "b-definition.yaml",
+        format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: widgets.{group}}}\n\
+             spec:\n  group: {group}\n  scope: Namespaced\n  names: {{kind: Widget, plural: widgets}}\n  versions:\n  \
+             - {{name: v1, served: true, storage: true, schema: {{openAPIV3Schema: {schema}}}}}\n"
+        ),
+    )?;
+    let commit = git.push("First").await?;
+    world.sync("app", &git, json!({})).await?;
+    world.wait_applied("app", &commit).await?;
+    let widget = world
+        .find(&format!("{group}/v1"), "Widget", "first")
+        .await?;
+    check(widget.is_some(), "the object of the new kind")?;
+
+    // The definition holds everybody's widgets: it stays, and the status says so.
+    git.remove("b-definition.yaml")?;
+    git.remove("a-widget.yaml")?;
+    git.write("map.yaml", world.config_map("settings", "mode", "on"))?;
+    let commit = git.push("Less").await?;
+    let sync = world.wait_applied("app", &commit).await?;
+    let widgets = format!("widgets.{group}");
+    check(
+        message(&sync, "Ready").contains(&widgets),
+        &format!("what is kept to be named, not: {}", message(&sync, "Ready")),
+    )?;
+    let definition = world
+        .find(
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            &widgets,
+        )
+        .await?;
+    check(definition.is_some(), "the definition to stay")?;
+    world
+        .wait_gone(&format!("{group}/v1"), "Widget", "first")
+        .await
+}
+
+async fn what_was_changed_by_hand_is_put_right(world: &World) -> Result<()> {
+    let git = world.repository("app").await?;
+    let (sealed, value) = world.sealed_secret("db", "password").await?;
+    git.write("db.yaml", sealed)?;
+    git.write("edited.yaml", world.config_map("edited", "mode", "git"))?;
+    git.write("deleted.yaml", world.config_map("deleted", "mode", "git"))?;
+    let commit = git.push("First").await?;
+    world.sync("app", &git, json!({})).await?;
+    world.wait_applied("app", &commit).await?;
+
+    let hand = json!({"data": {"mode": "hand", "extra": "mine"}});
+    world.patch("v1", "ConfigMap", "edited", hand).await?;
+    world.delete("v1", "ConfigMap", "deleted").await?;
+    world.delete(OURS, "SealedSecret", "db").await?;
+    let edited = world
+        .wait_for("v1", "ConfigMap", "edited", "Git's value", |map| {
+            map["data"]["mode"] == "git"
+        })
+        .await?;
+    check(
+        edited["data"]["extra"] == "mine",
+        "a field that Git does not name to be left alone",
+    )?;
+    world
+        .wait_for("v1", "ConfigMap", "deleted", "Git's object", |map| {
+            map["data"]["mode"] == "git"
+        })
+        .await?;
+    world
+        .wait_condition("SealedSecret", "db", "Ready", "True", &[])
+        .await?;
+    world.wait_for_value("db", "password", &value).await?;
+    let events = tests::cluster::Kind::of("v1", "Event");
+    let events = world
+        .cluster()
+        .list(&events, Some(&world.namespace))
+        .await?;
+    let told = events.iter().any(|event| {
+        let note = event["message"].as_str().unwrap_or_default();
+        event["reason"] == "DriftCorrected" && note.contains("/deleted (deleted)")
+    });
+    check(told, &format!("an event that names it, not: {events:?}"))
 }
 
 async fn syncing_again_writes_nothing(world: &World) -> Result<()> {
