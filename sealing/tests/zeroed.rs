@@ -214,6 +214,13 @@ fn nothing_is_left_after_use() {
             0,
             "{suite:?}, {padding} bytes before: the value is left in memory"
         );
+        // Opened and dropped, with nothing after it that could overwrite what was freed.
+        drop(Sealed::parse(&text).unwrap().open(&[&identity]).unwrap());
+        assert_eq!(
+            search.found(&value),
+            0,
+            "{suite:?}, {padding} bytes before: the value is left in memory after opening"
+        );
         // A refusal wipes too: the value is decrypted before its fill is judged, other entries were open.
         let mut broken = text;
         broken.template_data.clear();
