@@ -1,9 +1,14 @@
 //! Wires everything together and runs it until told to stop.
 //!
-//! Order of the start: probes answer at once; the keys are read (or made); the Secrets that exist
-//! are listed; then SealedSecrets and ManifestSyncs are looked at, and the controller is ready.
+//! Order of the start: probes answer at once; the Lease is taken (a replica that has to wait for it
+//! is ready to take over); the keys are read (or made); the Secrets that exist are listed; then
+//! SealedSecrets and ManifestSyncs are looked at, and the controller is ready.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use kube::{Client, Config};
@@ -20,6 +25,7 @@ use crate::{
     config::{MinimumSuite, Settings},
     http::{self, Readiness},
     keys::{self, SharedKeyring, run::KeysContext},
+    leader::{Candidate, Times},
     metrics::Metrics,
     sync::{
         self, Account, SyncContext, SyncSettings,
@@ -60,11 +66,25 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         let (readiness, shutdown) = (readiness.clone(), shutdown.clone());
         async move { http::serve(listener, Arc::new(registry), readiness, shutdown).await.context("serving HTTP") }
     });
+
+    let mut candidate = Candidate::new(client.clone(), &settings.namespace, identity(), Times::default());
+    let stopped = tokio::select! {
+        () = candidate.lead(|| readiness.ready()) => None,
+        stopped = stop_signal() => Some(stopped),
+    };
+    if let Some(stopped) = stopped {
+        return stopped;
+    }
+    readiness.unready("reading the keys");
     parts.spawn(work(settings, client, metrics, readiness.clone(), shutdown.clone()));
+    let given_up = CancellationToken::new();
+    let mut keeping = tokio::spawn(candidate.keep(given_up.clone()));
 
     let outcome = tokio::select! {
         stopped = stop_signal() => stopped,
         ended = parts.join_next() => ended_early(ended),
+        // Somebody else may write from now on: nothing is drained, the process goes.
+        lost = &mut keeping => return lost.context("keeping the Lease").flatten(),
     };
     readiness.unready("shutting down");
     shutdown.cancel();
@@ -74,11 +94,31 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         }
         anyhow::Ok(())
     });
-    match drained.await {
-        Ok(drained) => outcome.and(drained),
-        Err(_late) => {
-            tracing::warn!("some work did not end within {GRACE:?}; the next start continues it");
-            outcome
+    let outcome = tokio::select! {
+        drained = drained => match drained {
+            Ok(drained) => outcome.and(drained),
+            Err(_late) => {
+                tracing::warn!("some work did not end within {GRACE:?}; the next start continues it");
+                outcome
+            }
+        },
+        lost = &mut keeping => return lost.context("keeping the Lease").flatten(),
+    };
+    // Given up only now: until here this process may have been writing.
+    given_up.cancel();
+    keeping.await.context("giving up the Lease").flatten()?;
+    outcome
+}
+
+/// What the Lease is held under: the pod, so that a container that restarts in it goes on at once;
+/// outside of a pod, this very process.
+fn identity() -> String {
+    match std::env::var("POD_NAME") {
+        Ok(pod) if !pod.is_empty() => pod,
+        _ => {
+            let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+            let random = RandomState::new().build_hasher().finish();
+            format!("{host}_{random:016x}")
         }
     }
 }
