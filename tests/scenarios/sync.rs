@@ -56,6 +56,14 @@ pub fn scenarios() -> Vec<Trial> {
             "sync::deleting_a_sync_deletes_what_it_made",
             deleting_a_sync_deletes_what_it_made,
         ),
+        shared(
+            "sync::deleting_a_sync_without_rights_leaves_its_objects",
+            deleting_a_sync_without_rights,
+        ),
+        shared(
+            "sync::deleting_the_namespace_is_not_held_up",
+            deleting_the_namespace_is_not_held_up,
+        ),
     ]
 }
 
@@ -309,13 +317,8 @@ async fn a_kind_and_its_objects(world: &World) -> Result<()> {
         message(&sync, "Ready").contains(&widgets),
         &format!("what is kept to be named, not: {}", message(&sync, "Ready")),
     )?;
-    let definition = world
-        .find(
-            "apiextensions.k8s.io/v1",
-            "CustomResourceDefinition",
-            &widgets,
-        )
-        .await?;
+    let kind = tests::cluster::Kind::of("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+    let definition = world.cluster().object(&kind, None, &widgets).await?;
     check(definition.is_some(), "the definition to stay")?;
     world
         .wait_gone(&format!("{group}/v1"), "Widget", "first")
@@ -460,4 +463,48 @@ async fn deleting_a_sync_deletes_what_it_made(world: &World) -> Result<()> {
         "the members to be gone before the sync is",
     )?;
     world.wait_gone("v1", "Secret", "db").await
+}
+
+async fn deleting_a_sync_without_rights(world: &World) -> Result<()> {
+    let git = world.repository("app").await?;
+    git.write("map.yaml", world.config_map("settings", "mode", "on"))?;
+    let commit = git.push("First").await?;
+    world.sync("app", &git, json!({})).await?;
+    world.wait_applied("app", &commit).await?;
+    world
+        .delete("rbac.authorization.k8s.io/v1", "RoleBinding", "waxwing")
+        .await?;
+    world.delete(OURS, "ManifestSync", "app").await?;
+    world.wait_gone(OURS, "ManifestSync", "app").await?;
+    check(
+        world.find("v1", "ConfigMap", "settings").await?.is_some(),
+        "what may not be deleted any more to stay",
+    )?;
+    let events = tests::cluster::Kind::of("v1", "Event");
+    let events = world
+        .cluster()
+        .list(&events, Some(&world.namespace))
+        .await?;
+    let told = events.iter().any(|event| {
+        let note = event["message"].as_str().unwrap_or_default();
+        event["reason"] == "Orphaned" && note.contains("settings")
+    });
+    check(told, &format!("an event that names it, not: {events:?}"))
+}
+
+async fn deleting_the_namespace_is_not_held_up(world: &World) -> Result<()> {
+    let git = world.repository("app").await?;
+    let (sealed, _) = world.sealed_secret("db", "password").await?;
+    git.write("db.yaml", sealed)?;
+    git.write("map.yaml", world.config_map("settings", "mode", "on"))?;
+    let commit = git.push("First").await?;
+    world.sync("app", &git, json!({})).await?;
+    world.wait_applied("app", &commit).await?;
+    let delete = [
+        "delete",
+        "namespace",
+        world.namespace.as_str(),
+        "--timeout=60s",
+    ];
+    world.cluster().kubectl(&delete).await?.ok().map(drop)
 }
