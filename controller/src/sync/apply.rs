@@ -369,7 +369,7 @@ mod tests {
             }
         });
         let reviewer = reviewer(&client);
-        let reviewed = items(yaml)
+        let verdicts = items(yaml)
             .into_iter()
             .map(|item| Reviewed {
                 item,
@@ -385,7 +385,7 @@ mod tests {
             client,
             shutdown: CancellationToken::new(),
         };
-        (applier.apply(reviewed).await, log.writes())
+        (applier.apply(verdicts).await, log.writes())
     }
 
     const THREE_STEPS: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: prod}\n---\n\
