@@ -56,18 +56,27 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         .with_context(|| format!("--listen {}", settings.listen))?;
     tracing::info!(address = %listener.local_addr()?, "serving /livez, /readyz and /metrics");
 
-    let config = Config::infer().await.context(
-        "no cluster: run inside one, or point KUBECONFIG at a kubeconfig",
-    )?;
+    let config = Config::infer()
+        .await
+        .context("no cluster: run inside one, or point KUBECONFIG at a kubeconfig")?;
     let client = Client::try_from(config).context("connecting to the cluster")?;
 
     let mut parts = JoinSet::new();
     parts.spawn({
         let (readiness, shutdown) = (readiness.clone(), shutdown.clone());
-        async move { http::serve(listener, Arc::new(registry), readiness, shutdown).await.context("serving HTTP") }
+        async move {
+            http::serve(listener, Arc::new(registry), readiness, shutdown)
+                .await
+                .context("serving HTTP")
+        }
     });
 
-    let mut candidate = Candidate::new(client.clone(), &settings.namespace, identity(), Times::default());
+    let mut candidate = Candidate::new(
+        client.clone(),
+        &settings.namespace,
+        identity(),
+        Times::default(),
+    );
     let stopped = tokio::select! {
         () = candidate.lead(|| readiness.ready()) => None,
         stopped = stop_signal() => Some(stopped),
@@ -76,7 +85,13 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         return stopped;
     }
     readiness.unready("reading the keys");
-    parts.spawn(work(settings, client, metrics, readiness.clone(), shutdown.clone()));
+    parts.spawn(work(
+        settings,
+        client,
+        metrics,
+        readiness.clone(),
+        shutdown.clone(),
+    ));
     let given_up = CancellationToken::new();
     let mut keeping = tokio::spawn(candidate.keep(given_up.clone()));
 
@@ -116,7 +131,10 @@ fn identity() -> String {
     match std::env::var("POD_NAME") {
         Ok(pod) if !pod.is_empty() => pod,
         _ => {
-            let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+            let host = rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned();
             let random = RandomState::new().build_hasher().finish();
             format!("{host}_{random:016x}")
         }
@@ -142,7 +160,9 @@ async fn work(
         keyring: keyring.clone(),
     };
     let stop = shutdown.clone();
-    parts.spawn(async move { keys::run::run(keys, move || keys_read.send(()).unwrap_or_default(), stop).await });
+    parts.spawn(async move {
+        keys::run::run(keys, move || keys_read.send(()).unwrap_or_default(), stop).await;
+    });
     if keys_are_read.await.is_err() {
         return finish(parts, &shutdown).await;
     }
@@ -161,13 +181,19 @@ async fn work(
     });
     let (listed, are_listed) = oneshot::channel();
     let (watching, stop) = (unsealer.clone(), shutdown.clone());
-    parts.spawn(async move { unseal::run(watching, move || listed.send(()).unwrap_or_default(), stop).await });
+    parts.spawn(async move {
+        unseal::run(watching, move || listed.send(()).unwrap_or_default(), stop).await;
+    });
     if are_listed.await.is_err() {
         return finish(parts, &shutdown).await;
     }
 
-    let source = GitSource::new(&settings.cache_dir, SourceLimits::default(), configuration.allow_file_sources)
-        .with_context(|| format!("--cache-dir {}", settings.cache_dir.display()))?;
+    let source = GitSource::new(
+        &settings.cache_dir,
+        SourceLimits::default(),
+        configuration.allow_file_sources,
+    )
+    .with_context(|| format!("--cache-dir {}", settings.cache_dir.display()))?;
     let context = SyncContext {
         client,
         unsealer,
@@ -196,12 +222,17 @@ async fn work(
 async fn finish(mut parts: JoinSet<()>, shutdown: &CancellationToken) -> anyhow::Result<()> {
     while let Some(ended) = parts.join_next().await {
         ended.context("a part of the controller failed")?;
-        anyhow::ensure!(shutdown.is_cancelled(), "a part of the controller ended by itself");
+        anyhow::ensure!(
+            shutdown.is_cancelled(),
+            "a part of the controller ended by itself"
+        );
     }
     Ok(())
 }
 
-fn ended_early(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) -> anyhow::Result<()> {
+fn ended_early(
+    ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>,
+) -> anyhow::Result<()> {
     match ended {
         Some(ended) => ended.context("a part of the controller failed")?,
         None => Ok(()),
@@ -209,7 +240,8 @@ fn ended_early(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>
 }
 
 async fn stop_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("installing the SIGTERM handler")?;
+    let mut terminate =
+        signal(SignalKind::terminate()).context("installing the SIGTERM handler")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("installing the SIGINT handler")?;
     let which = tokio::select! {
         _ = terminate.recv() => "SIGTERM",

@@ -77,7 +77,11 @@ impl SharedKeyring {
         });
         let before = self.now();
         let same = before.short_ids() == keys.iter().map(|key| key.short_id()).collect::<Vec<_>>();
-        let version = if same { before.version } else { before.version + 1 };
+        let version = if same {
+            before.version
+        } else {
+            before.version + 1
+        };
         self.0.send_if_modified(|ring| {
             *ring = Arc::new(Keyring { keys, version });
             !same

@@ -1,7 +1,11 @@
 //! Keeps keyring and SealingKeys true: makes the first key, watches key Secrets and SealingKeys,
 //! publishes and restores.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use crds::{
     SealingKey,
@@ -55,7 +59,7 @@ pub async fn run(context: KeysContext, ready: impl FnOnce(), shutdown: Cancellat
         context,
         held: BTreeMap::new(),
         refused: BTreeMap::new(),
-        foreign: BTreeMap::new(),
+        foreign: BTreeSet::new(),
     };
     tokio::select! {
         () = shutdown.cancelled() => {}
@@ -72,11 +76,11 @@ struct Keys {
     /// Key Secrets that cannot be used, and why; said once for each cause.
     refused: BTreeMap<String, String>,
     /// SealingKeys that are not the projection of a key of ours.
-    foreign: BTreeMap<String, ()>,
+    foreign: BTreeSet<String>,
 }
 
 enum Change {
-    Secret(watcher::Event<Secret>),
+    Secret(Box<watcher::Event<Secret>>),
     Published(Box<watcher::Event<SealingKey>>),
 }
 
@@ -100,8 +104,8 @@ impl Keys {
             };
             match change {
                 Ok(Some(Change::Secret(event))) => {
-                    listed |= matches!(event, watcher::Event::InitDone);
-                    self.take_secret(event, &mut listing);
+                    listed |= matches!(*event, watcher::Event::InitDone);
+                    self.take_secret(*event, &mut listing);
                     (due, wait) = (listed, QUIET);
                 }
                 Ok(Some(Change::Published(event))) => {
@@ -133,7 +137,7 @@ impl Keys {
             .fields(&format!("type={}", names::SEALING_KEY_TYPE));
         let secrets = watcher(self.store.api(), config)
             .default_backoff()
-            .map_ok(Change::Secret);
+            .map_ok(|event| Change::Secret(Box::new(event)));
         let published = watcher(self.published.clone(), watcher::Config::default())
             .default_backoff()
             .map_ok(|event| Change::Published(Box::new(event)));
@@ -172,7 +176,9 @@ impl Keys {
                 self.refused.retain(|name, _| listing.contains(name));
             }
         }
-        self.context.keyring.replace(self.held.values().cloned().collect());
+        self.context
+            .keyring
+            .replace(self.held.values().cloned().collect());
     }
 
     fn take_key(&mut self, secret: Secret) {
@@ -181,7 +187,11 @@ impl Keys {
             Ok(key) => {
                 self.refused.remove(&name);
                 if !self.held.contains_key(&name) {
-                    tracing::info!(key = key.short_id(), secret = name, "a key is in the keyring");
+                    tracing::info!(
+                        key = key.short_id(),
+                        secret = name,
+                        "a key is in the keyring"
+                    );
                 }
                 self.held.insert(name, Arc::new(key));
             }
@@ -202,7 +212,7 @@ impl Keys {
             watcher::Event::Apply(key) | watcher::Event::InitApply(key) => {
                 let name = key.metadata.name.clone().unwrap_or_default();
                 let ours = self.held.values().any(|held| held.short_id() == name);
-                if !ours && self.foreign.insert(name.clone(), ()).is_none() {
+                if !ours && self.foreign.insert(name.clone()) {
                     tracing::warn!(
                         sealing_key = name,
                         "this SealingKey is not of a key of this controller: nobody should seal to it; \
@@ -234,9 +244,12 @@ impl Keys {
             };
             self.store.record(&changed).await?;
             tracing::info!(key = change.key, state = %change.state, sequence, "a key has a new state");
-            self.held.insert(changed.secret_name.clone(), Arc::new(changed));
+            self.held
+                .insert(changed.secret_name.clone(), Arc::new(changed));
         }
-        self.context.keyring.replace(self.held.values().cloned().collect());
+        self.context
+            .keyring
+            .replace(self.held.values().cloned().collect());
         for key in self.held.values() {
             self.publish(key, signer).await?;
         }
@@ -261,12 +274,20 @@ impl Keys {
                 source: Box::new(source),
             }
         };
-        let found = self.published.get_opt(&name).await.map_err(api_error("reading"))?;
-        let true_already = found.as_ref().is_some_and(|found| found.spec == wanted.spec);
+        let found = self
+            .published
+            .get_opt(&name)
+            .await
+            .map_err(api_error("reading"))?;
+        let true_already = found
+            .as_ref()
+            .is_some_and(|found| found.spec == wanted.spec);
         let settled = found
             .as_ref()
             .and_then(|found| found.status.as_ref())
-            .is_some_and(|status| status.observed_generation == found.as_ref().and_then(|f| f.metadata.generation));
+            .is_some_and(|status| {
+                status.observed_generation == found.as_ref().and_then(|f| f.metadata.generation)
+            });
         if true_already && settled {
             return Ok(());
         }
@@ -276,14 +297,20 @@ impl Keys {
                 tracing::warn!(sealing_key = name, "restoring a SealingKey that was edited");
             }
             let params = PatchParams::apply(names::CONTROLLER_MANAGER).force();
-            let patched = self.published.patch(&name, &params, &Patch::Apply(&wanted)).await;
+            let patched = self
+                .published
+                .patch(&name, &params, &Patch::Apply(&wanted))
+                .await;
             found = Some(patched.map_err(api_error("publishing"))?);
         }
         let Some(found) = found else {
             return Ok(());
         };
         let generation = found.metadata.generation;
-        let mut conditions = found.status.map(|status| status.conditions).unwrap_or_default();
+        let mut conditions = found
+            .status
+            .map(|status| status.conditions)
+            .unwrap_or_default();
         conditions::report(
             &mut conditions,
             Outcome::Ready,
@@ -292,7 +319,8 @@ impl Keys {
             generation,
             Timestamp::now(),
         );
-        let status = json!({"status": {"observedGeneration": generation, "conditions": conditions}});
+        let status =
+            json!({"status": {"observedGeneration": generation, "conditions": conditions}});
         self.published
             .patch_status(&name, &PatchParams::default(), &Patch::Merge(&status))
             .await
@@ -302,7 +330,11 @@ impl Keys {
 
     /// Tries until it works: without keys nothing else is worth doing, and RBAC or the API server
     /// may come later.
-    async fn patiently<'a, T, F>(&'a self, what: &str, mut attempt: impl FnMut(&'a KeyStore) -> F) -> T
+    async fn patiently<'a, T, F>(
+        &'a self,
+        what: &str,
+        mut attempt: impl FnMut(&'a KeyStore) -> F,
+    ) -> T
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -338,7 +370,10 @@ fn written_by_others(key: &SealingKey) -> bool {
     key.meta().managed_fields.iter().flatten().any(|entry| {
         let ours = entry.manager.as_deref() == Some(names::CONTROLLER_MANAGER)
             && entry.operation.as_deref() == Some("Apply");
-        let spec = entry.fields_v1.as_ref().is_some_and(|fields| fields.0.get("f:spec").is_some());
+        let spec = entry
+            .fields_v1
+            .as_ref()
+            .is_some_and(|fields| fields.0.get("f:spec").is_some());
         spec && !ours
     })
 }

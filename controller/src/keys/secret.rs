@@ -64,8 +64,10 @@ impl Key {
 
     /// Annotations of its Secret: state and history.
     pub fn annotations(&self) -> BTreeMap<String, String> {
-        let mut annotations =
-            BTreeMap::from([(names::CREATED_AT_ANNOTATION.to_owned(), self.created_at.to_string())]);
+        let mut annotations = BTreeMap::from([(
+            names::CREATED_AT_ANNOTATION.to_owned(),
+            self.created_at.to_string(),
+        )]);
         if let Some(state) = self.state {
             annotations.insert(names::STATE_ANNOTATION.to_owned(), state.to_string());
         }
@@ -73,7 +75,10 @@ impl Key {
             annotations.insert(names::SEQUENCE_ANNOTATION.to_owned(), sequence.to_string());
         }
         if let Some(previous) = &self.previous {
-            annotations.insert(names::PREVIOUS_KEY_ANNOTATION.to_owned(), previous.fingerprint());
+            annotations.insert(
+                names::PREVIOUS_KEY_ANNOTATION.to_owned(),
+                previous.fingerprint(),
+            );
         }
         annotations
     }
@@ -99,7 +104,10 @@ impl Key {
         let line = std::str::from_utf8(&line.0)
             .map_err(|_| error(format!("data.{} is not text", names::SEALING_KEY_DATA)))?;
         let identity = Identity::parse(line.trim_ascii()).map_err(|why| {
-            error(format!("data.{} is not one identity: {why}", names::SEALING_KEY_DATA))
+            error(format!(
+                "data.{} is not one identity: {why}",
+                names::SEALING_KEY_DATA
+            ))
         })?;
         let short_id = identity.recipient().key_id().short();
         let label = secret
@@ -119,28 +127,40 @@ impl Key {
         let annotation = |key: &str| secret.metadata.annotations.as_ref()?.get(key);
         let created_at = match annotation(names::CREATED_AT_ANNOTATION) {
             Some(text) => SealedAt::parse(text).map_err(|why| {
-                error(format!("annotation {}: {why}", names::CREATED_AT_ANNOTATION))
+                error(format!(
+                    "annotation {}: {why}",
+                    names::CREATED_AT_ANNOTATION
+                ))
             })?,
             None => created(secret),
         };
         let state = annotation(names::STATE_ANNOTATION)
             .map(|text| {
                 text.parse().map_err(|_| {
-                    error(format!("annotation {}: {text:?} is no key state", names::STATE_ANNOTATION))
+                    error(format!(
+                        "annotation {}: {text:?} is no key state",
+                        names::STATE_ANNOTATION
+                    ))
                 })
             })
             .transpose()?;
         let sequence = annotation(names::SEQUENCE_ANNOTATION)
             .map(|text| {
                 text.parse().map_err(|_| {
-                    error(format!("annotation {}: {text:?} is no number", names::SEQUENCE_ANNOTATION))
+                    error(format!(
+                        "annotation {}: {text:?} is no number",
+                        names::SEQUENCE_ANNOTATION
+                    ))
                 })
             })
             .transpose()?;
         let previous = annotation(names::PREVIOUS_KEY_ANNOTATION)
             .map(|text| {
                 KeyId::parse_fingerprint(text).map_err(|why| {
-                    error(format!("annotation {}: {why}", names::PREVIOUS_KEY_ANNOTATION))
+                    error(format!(
+                        "annotation {}: {why}",
+                        names::PREVIOUS_KEY_ANNOTATION
+                    ))
                 })
             })
             .transpose()?;
@@ -194,7 +214,10 @@ mod tests {
             ..Secret::default()
         };
         secret.metadata.name = Some("restored".into());
-        secret.metadata.labels = Some(BTreeMap::from([(names::KEY_LABEL.to_owned(), short_id.clone())]));
+        secret.metadata.labels = Some(BTreeMap::from([(
+            names::KEY_LABEL.to_owned(),
+            short_id.clone(),
+        )]));
         change(&mut secret);
         (short_id, secret)
     }
@@ -221,7 +244,12 @@ mod tests {
         let mut key = Key::from_secret(restored.clone()).unwrap();
         key.state = Some(KeyState::Active);
         key.sequence = Some(7);
-        key.previous = Some(*Identity::generate(Suite::XWing).unwrap().recipient().key_id());
+        key.previous = Some(
+            *Identity::generate(Suite::XWing)
+                .unwrap()
+                .recipient()
+                .key_id(),
+        );
         key.created_at = SealedAt::from_unix(1_795_287_600).unwrap();
         restored.metadata.annotations = Some(key.annotations());
         let read = Key::from_secret(restored).unwrap();
@@ -234,14 +262,23 @@ mod tests {
     #[test]
     fn a_planted_emptied_swapped_or_unreadable_key_is_refused_by_name() {
         let wrong_type = refused(|secret| secret.type_ = Some("Opaque".into()));
-        assert!(wrong_type.contains("restored") && wrong_type.contains("Opaque"), "{wrong_type}");
+        assert!(
+            wrong_type.contains("restored") && wrong_type.contains("Opaque"),
+            "{wrong_type}"
+        );
         let emptied = refused(|secret| secret.data = None);
         assert!(emptied.contains("data.identity"), "{emptied}");
         let unreadable = refused(|secret| {
             let data = secret.data.as_mut().unwrap();
-            data.insert(names::SEALING_KEY_DATA.into(), ByteString(b"AGE-SECRET-KEY-PQ-1CANARY".to_vec()));
+            data.insert(
+                names::SEALING_KEY_DATA.into(),
+                ByteString(b"AGE-SECRET-KEY-PQ-1CANARY".to_vec()),
+            );
         });
-        assert!(!unreadable.contains("CANARY"), "key material in an error: {unreadable}");
+        assert!(
+            !unreadable.contains("CANARY"),
+            "key material in an error: {unreadable}"
+        );
         let swapped = refused(|secret| {
             let labels = secret.metadata.labels.as_mut().unwrap();
             labels.insert(names::KEY_LABEL.into(), "aaaaaaaaaaaaa".into());

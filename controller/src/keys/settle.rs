@@ -22,7 +22,12 @@ pub struct Change {
 pub fn settle(keys: &[Arc<Key>]) -> Vec<Change> {
     let mut newest_first: Vec<&Arc<Key>> = keys.iter().collect();
     newest_first.sort_by_key(|key| std::cmp::Reverse(key.created_at));
-    let may_seal = |key: &Key| matches!(key.state, None | Some(KeyState::Active | KeyState::DecryptOnly));
+    let may_seal = |key: &Key| {
+        matches!(
+            key.state,
+            None | Some(KeyState::Active | KeyState::DecryptOnly)
+        )
+    };
     let active = newest_first
         .iter()
         .find(|key| key.state == Some(KeyState::Active))

@@ -100,7 +100,8 @@ impl KeyStore {
             }
             let signer = Signer::generate().map_err(|why| self.signer_error(&why))?;
             let line = signer.to_openssh();
-            let annotations = BTreeMap::from([(names::SEQUENCE_ANNOTATION.to_owned(), "0".to_owned())]);
+            let annotations =
+                BTreeMap::from([(names::SEQUENCE_ANNOTATION.to_owned(), "0".to_owned())]);
             let created = self
                 .create(&SecretBody {
                     namespace: &self.namespace,
@@ -115,7 +116,10 @@ impl KeyStore {
                 .await;
             match created {
                 Ok(()) => {
-                    tracing::info!(fingerprint = signer.public().fingerprint(), "made the cluster's signer");
+                    tracing::info!(
+                        fingerprint = signer.public().fingerprint(),
+                        "made the cluster's signer"
+                    );
                     return Ok(signer);
                 }
                 // Another replica was quicker: its signer counts.
@@ -169,7 +173,11 @@ impl KeyStore {
     pub async fn record(&self, key: &Key) -> Result<(), StoreError> {
         let patch = json!({"metadata": {"annotations": key.annotations()}});
         self.api()
-            .patch_metadata(&key.secret_name, &PatchParams::default(), &Patch::Merge(&patch))
+            .patch_metadata(
+                &key.secret_name,
+                &PatchParams::default(),
+                &Patch::Merge(&patch),
+            )
             .await
             .map_err(self.api_error(&format!("annotating key Secret {}", key.secret_name)))?;
         Ok(())
@@ -198,7 +206,11 @@ impl KeyStore {
             }});
             let patched = self
                 .api()
-                .patch_metadata(SIGNER_SECRET, &PatchParams::default(), &Patch::Merge(&patch))
+                .patch_metadata(
+                    SIGNER_SECRET,
+                    &PatchParams::default(),
+                    &Patch::Merge(&patch),
+                )
                 .await;
             match patched {
                 Ok(_) => return Ok(next),
@@ -212,9 +224,13 @@ impl KeyStore {
         if found.type_.as_deref() != Some(names::SIGNER_TYPE) {
             return Err(self.signer_error(&format!("it is not of type {}", names::SIGNER_TYPE)));
         }
-        let data = found.data.as_ref().and_then(|data| data.get(names::SIGNER_DATA));
+        let data = found
+            .data
+            .as_ref()
+            .and_then(|data| data.get(names::SIGNER_DATA));
         let text = data.and_then(|data| std::str::from_utf8(&data.0).ok());
-        let text = text.ok_or_else(|| self.signer_error(&format!("no data.{}", names::SIGNER_DATA)))?;
+        let text =
+            text.ok_or_else(|| self.signer_error(&format!("no data.{}", names::SIGNER_DATA)))?;
         Signer::from_openssh(text).map_err(|why| self.signer_error(&why))
     }
 

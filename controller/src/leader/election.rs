@@ -98,7 +98,8 @@ impl Election {
     }
 
     fn record(&self, before: Option<&LeaseSpec>, wall: Timestamp) -> LeaseSpec {
-        let held = before.is_some_and(|spec| spec.holder_identity.as_deref() == Some(&self.identity));
+        let held =
+            before.is_some_and(|spec| spec.holder_identity.as_deref() == Some(&self.identity));
         let transitions = before.and_then(|spec| spec.lease_transitions).unwrap_or(0);
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
@@ -109,7 +110,11 @@ impl Election {
                 Some(MicroTime(wall))
             },
             renew_time: Some(MicroTime(wall)),
-            lease_transitions: Some(if held || before.is_none() { transitions } else { transitions + 1 }),
+            lease_transitions: Some(if held || before.is_none() {
+                transitions
+            } else {
+                transitions + 1
+            }),
             ..LeaseSpec::default()
         }
     }
@@ -162,12 +167,26 @@ mod tests {
     fn a_lease_is_taken_only_when_it_stood_still_for_its_whole_duration() {
         let (mut me, start) = (candidate(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
-        let wait = Step::Wait { leader: "other".into() };
-        assert_eq!(me.judge(Some(&lease("other", "1")), at(0), Timestamp::now()), wait);
-        assert_eq!(me.judge(Some(&lease("other", "1")), at(9), Timestamp::now()), wait);
+        let wait = Step::Wait {
+            leader: "other".into(),
+        };
+        assert_eq!(
+            me.judge(Some(&lease("other", "1")), at(0), Timestamp::now()),
+            wait
+        );
+        assert_eq!(
+            me.judge(Some(&lease("other", "1")), at(9), Timestamp::now()),
+            wait
+        );
         // Renewed: the time begins anew, whatever the holder's clock wrote.
-        assert_eq!(me.judge(Some(&lease("other", "2")), at(9), Timestamp::now()), wait);
-        assert_eq!(me.judge(Some(&lease("other", "2")), at(18), Timestamp::now()), wait);
+        assert_eq!(
+            me.judge(Some(&lease("other", "2")), at(9), Timestamp::now()),
+            wait
+        );
+        assert_eq!(
+            me.judge(Some(&lease("other", "2")), at(18), Timestamp::now()),
+            wait
+        );
         let step = me.judge(Some(&lease("other", "2")), at(19), Timestamp::now());
         assert_eq!(taken(&step).lease_transitions, Some(5));
     }
@@ -176,7 +195,11 @@ mod tests {
     fn our_own_is_renewed_and_a_released_one_taken_at_once() {
         let mut me = candidate();
         let step = me.judge(Some(&lease("me", "1")), Instant::now(), Timestamp::now());
-        assert_eq!(taken(&step).lease_transitions, Some(4), "renewing is no transition");
+        assert_eq!(
+            taken(&step).lease_transitions,
+            Some(4),
+            "renewing is no transition"
+        );
         let released = me.released(&lease("me", "1")).unwrap();
         assert_eq!(released.holder_identity.as_deref(), Some(""));
         assert!(me.released(&lease("other", "1")).is_none());

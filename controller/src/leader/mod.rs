@@ -58,7 +58,9 @@ impl Candidate {
                         standing_by();
                     }
                 }
-                Err(error) => tracing::warn!("the Lease could not be read or taken, trying again: {error:#}"),
+                Err(error) => {
+                    tracing::warn!("the Lease could not be read or taken, trying again: {error:#}");
+                }
             }
             tokio::time::sleep(self.times.retry).await;
         }
@@ -83,9 +85,14 @@ impl Candidate {
                 Ok(None) => renewed = Instant::now(),
                 Ok(Some(leader)) => anyhow::bail!("leadership was lost to {leader}"),
                 Err(error) if renewed.elapsed() >= self.times.renew => {
-                    return Err(error.context(format!("the Lease could not be renewed for {:?}", self.times.renew)));
+                    return Err(error.context(format!(
+                        "the Lease could not be renewed for {:?}",
+                        self.times.renew
+                    )));
                 }
-                Err(error) => tracing::warn!("the Lease could not be renewed, trying again: {error:#}"),
+                Err(error) => {
+                    tracing::warn!("the Lease could not be renewed, trying again: {error:#}");
+                }
             }
         }
     }
@@ -99,7 +106,10 @@ impl Candidate {
 
     async fn look(&mut self) -> anyhow::Result<Option<String>> {
         let found = self.api.get_opt(LEASE).await.context("reading the Lease")?;
-        match self.election.judge(found.as_ref(), Instant::now(), Timestamp::now()) {
+        match self
+            .election
+            .judge(found.as_ref(), Instant::now(), Timestamp::now())
+        {
             Step::Wait { leader } => Ok(Some(leader)),
             Step::Take(spec) => {
                 let mut lease = found.clone().unwrap_or_default();
@@ -122,14 +132,20 @@ impl Candidate {
             let mut lease = self.api.get(LEASE).await?;
             if let Some(spec) = self.election.released(&lease) {
                 lease.spec = Some(spec);
-                self.api.replace(LEASE, &PostParams::default(), &lease).await?;
+                self.api
+                    .replace(LEASE, &PostParams::default(), &lease)
+                    .await?;
             }
             Ok::<(), kube::Error>(())
         };
         match tokio::time::timeout(self.times.retry, released).await {
             Ok(Ok(())) => tracing::info!("gave up the Lease"),
-            Ok(Err(error)) => tracing::warn!(%error, "the Lease could not be given up; it runs out by itself"),
-            Err(_late) => tracing::warn!("the Lease could not be given up in time; it runs out by itself"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the Lease could not be given up; it runs out by itself");
+            }
+            Err(_late) => {
+                tracing::warn!("the Lease could not be given up in time; it runs out by itself");
+            }
         }
     }
 }

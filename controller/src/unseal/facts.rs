@@ -71,9 +71,11 @@ impl SecretFacts {
                 .as_ref()
                 .and_then(|all| all.get(names::SEALED_LABEL))
                 .is_some_and(|value| value == "true"),
-            sealed_by: annotation(names::SEALED_BY_ANNOTATION).and_then(|text| SealedBy::parse(text)),
+            sealed_by: annotation(names::SEALED_BY_ANNOTATION)
+                .and_then(|text| SealedBy::parse(text)),
             ownership: annotation(names::OWNERSHIP_ANNOTATION).cloned(),
-            adopt_allowed: annotation(names::ADOPT_ANNOTATION).is_some_and(|value| value == "allowed"),
+            adopt_allowed: annotation(names::ADOPT_ANNOTATION)
+                .is_some_and(|value| value == "allowed"),
             controller: meta.owner_references.as_deref().and_then(|owners| {
                 owners
                     .iter()

@@ -132,8 +132,15 @@ mod tests {
             index.apply(&event);
         }
         index.apply(&watcher::Event::Init);
-        assert!(index.of(&key("a")).is_some(), "known until the listing ended");
-        assert!(index.apply(&watcher::Event::InitApply(secret("b", "2"))).is_empty());
+        assert!(
+            index.of(&key("a")).is_some(),
+            "known until the listing ended"
+        );
+        assert!(
+            index
+                .apply(&watcher::Event::InitApply(secret("b", "2")))
+                .is_empty()
+        );
         assert_eq!(index.apply(&watcher::Event::InitDone), [key("a")]);
         assert_eq!(index.keys(), [key("b")]);
     }
@@ -144,7 +151,13 @@ mod tests {
         let written = secret("a", "7");
         index.learn(key("a"), SecretFacts::of(&written).brief());
         assert!(index.apply(&watcher::Event::Apply(written)).is_empty());
-        assert_eq!(index.apply(&watcher::Event::Apply(secret("a", "8"))), [key("a")]);
-        assert_eq!(index.apply(&watcher::Event::Delete(secret("a", "8"))), [key("a")]);
+        assert_eq!(
+            index.apply(&watcher::Event::Apply(secret("a", "8"))),
+            [key("a")]
+        );
+        assert_eq!(
+            index.apply(&watcher::Event::Delete(secret("a", "8"))),
+            [key("a")]
+        );
     }
 }

@@ -36,14 +36,22 @@ impl Unsealed {
 ///
 /// # Errors
 /// [`UnsealError`] for the whole object, naming each failing entry.
-pub fn open(sealed: &SealedSecret, keyring: &Keyring, policy: &Policy) -> Result<Unsealed, UnsealError> {
+pub fn open(
+    sealed: &SealedSecret,
+    keyring: &Keyring,
+    policy: &Policy,
+) -> Result<Unsealed, UnsealError> {
     refuse::refuse(sealed, policy)?;
     let opened = Sealed::parse(&sealed.sealed_text())
         .and_then(|parsed| parsed.open(&keyring.identities()))
         .map_err(|refusals| refused(sealed, keyring, &refusals))?;
     refuse_classical(&opened, keyring, policy)?;
-    let data = opened.data().map_err(|refusals| refused(sealed, keyring, &refusals))?;
-    let active = keyring.active().map(|key| *key.identity.recipient().key_id());
+    let data = opened
+        .data()
+        .map_err(|refusals| refused(sealed, keyring, &refusals))?;
+    let active = keyring
+        .active()
+        .map(|key| *key.identity.recipient().key_id());
     let keys = opened
         .keys_used()
         .into_iter()
@@ -61,7 +69,11 @@ pub fn open(sealed: &SealedSecret, keyring: &Keyring, policy: &Policy) -> Result
     })
 }
 
-fn refuse_classical(opened: &Opened, keyring: &Keyring, policy: &Policy) -> Result<(), UnsealError> {
+fn refuse_classical(
+    opened: &Opened,
+    keyring: &Keyring,
+    policy: &Policy,
+) -> Result<(), UnsealError> {
     if policy.allow_classical {
         return Ok(());
     }
@@ -69,7 +81,12 @@ fn refuse_classical(opened: &Opened, keyring: &Keyring, policy: &Policy) -> Resu
     let failing: Vec<(String, String)> = opened
         .values()
         .filter(|value| classical(value.key_id()))
-        .map(|value| (value.key().to_owned(), "sealed to a classical key".to_owned()))
+        .map(|value| {
+            (
+                value.key().to_owned(),
+                "sealed to a classical key".to_owned(),
+            )
+        })
         .collect();
     if failing.is_empty() {
         return Ok(());
@@ -87,7 +104,11 @@ fn refuse_classical(opened: &Opened, keyring: &Keyring, policy: &Policy) -> Resu
 }
 
 fn refused(sealed: &SealedSecret, keyring: &Keyring, refusals: &Refusals) -> UnsealError {
-    let place = format!("{}/{}", sealed.namespace().unwrap_or_default(), sealed.name_any());
+    let place = format!(
+        "{}/{}",
+        sealed.namespace().unwrap_or_default(),
+        sealed.name_any()
+    );
     let reason = Reason::from(refusals.class());
     let mend = match reason {
         Reason::UnknownKey => {
@@ -120,9 +141,17 @@ fn refused(sealed: &SealedSecret, keyring: &Keyring, refusals: &Refusals) -> Uns
 }
 
 fn entries(failing: &[(String, String)]) -> String {
-    let names: Vec<&str> = failing.iter().take(5).map(|(entry, _)| entry.as_str()).collect();
+    let names: Vec<&str> = failing
+        .iter()
+        .take(5)
+        .map(|(entry, _)| entry.as_str())
+        .collect();
     let more = failing.len().saturating_sub(names.len());
-    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let tail = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
     let verb = if failing.len() == 1 { "is" } else { "are" };
     format!("{}{tail} {verb}", names.join(", "))
 }

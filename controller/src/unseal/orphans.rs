@@ -103,7 +103,12 @@ impl Orphans {
         let facts = SecretFacts::of(&secret);
         match when_orphaned(&facts, crd_uid.as_deref()) {
             Orphaned::Keep(why) => {
-                tracing::info!(namespace, secret = name, why, "a Secret without a SealedSecret stays");
+                tracing::info!(
+                    namespace,
+                    secret = name,
+                    why,
+                    "a Secret without a SealedSecret stays"
+                );
                 Ok(())
             }
             Orphaned::Delete => {
@@ -116,7 +121,11 @@ impl Orphans {
                 };
                 match secrets.delete(name, &params).await {
                     Ok(_) => {
-                        tracing::info!(namespace, secret = name, "deleted a Secret: its SealedSecret is gone");
+                        tracing::info!(
+                            namespace,
+                            secret = name,
+                            "deleted a Secret: its SealedSecret is gone"
+                        );
                         Ok(())
                     }
                     Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
@@ -130,8 +139,14 @@ impl Orphans {
                     "metadata": {"name": name, "namespace": namespace, "uid": facts.uid},
                 });
                 let params = PatchParams::apply(names::UNSEAL_MANAGER).force();
-                secrets.patch_metadata(name, &params, &Patch::Apply(&nothing)).await?;
-                tracing::info!(namespace, secret = name, "gave up our keys in a Secret: its SealedSecret is gone");
+                secrets
+                    .patch_metadata(name, &params, &Patch::Apply(&nothing))
+                    .await?;
+                tracing::info!(
+                    namespace,
+                    secret = name,
+                    "gave up our keys in a Secret: its SealedSecret is gone"
+                );
                 Ok(())
             }
         }

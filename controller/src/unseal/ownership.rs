@@ -182,7 +182,12 @@ mod tests {
         }
         let adopt = ownership(OwnershipMode::Adopt);
         let refused = may_write("n", "s", &adopt, Consent::OfSecretOnly, Some(&stranger()));
-        assert!(refused.unwrap_err().message.contains("waxwing.dev/adopt=allowed"));
+        assert!(
+            refused
+                .unwrap_err()
+                .message
+                .contains("waxwing.dev/adopt=allowed")
+        );
         let by_sync = may_write("n", "s", &adopt, Consent::SyncMayUpdate, Some(&stranger()));
         assert_eq!(by_sync, Ok(()));
     }
@@ -210,13 +215,19 @@ mod tests {
             may_write("n", "s", &owned, Consent::OfSecretOnly, Some(&restored)),
             Ok(())
         );
-        assert!(matches!(when_orphaned(&restored, Some("crd-1")), Orphaned::Keep(_)));
+        assert!(matches!(
+            when_orphaned(&restored, Some("crd-1")),
+            Orphaned::Keep(_)
+        ));
     }
 
     #[test]
     fn a_reinstalled_or_removed_crd_deletes_nothing() {
         assert_eq!(when_orphaned(&facts(), Some("crd-1")), Orphaned::Delete);
-        assert!(matches!(when_orphaned(&facts(), Some("crd-2")), Orphaned::Keep(_)));
+        assert!(matches!(
+            when_orphaned(&facts(), Some("crd-2")),
+            Orphaned::Keep(_)
+        ));
         assert!(matches!(when_orphaned(&facts(), None), Orphaned::Keep(_)));
     }
 
@@ -226,12 +237,21 @@ mod tests {
             ownership: Some(ownership.into()),
             ..facts()
         };
-        assert!(matches!(when_orphaned(&with("Orphan"), Some("crd-1")), Orphaned::Keep(_)));
-        assert_eq!(when_orphaned(&with("AdoptMerge"), Some("crd-1")), Orphaned::Release);
+        assert!(matches!(
+            when_orphaned(&with("Orphan"), Some("crd-1")),
+            Orphaned::Keep(_)
+        ));
+        assert_eq!(
+            when_orphaned(&with("AdoptMerge"), Some("crd-1")),
+            Orphaned::Release
+        );
         let unlabelled = SecretFacts {
             labelled: false,
             ..facts()
         };
-        assert!(matches!(when_orphaned(&unlabelled, Some("crd-1")), Orphaned::Keep(_)));
+        assert!(matches!(
+            when_orphaned(&unlabelled, Some("crd-1")),
+            Orphaned::Keep(_)
+        ));
     }
 }

@@ -121,7 +121,11 @@ pub fn strip(sealed: &mut SealedSecret) {
 
 /// Whether [`strip`] took the ciphertext. (A token is never empty.)
 pub fn is_stripped(sealed: &SealedSecret) -> bool {
-    sealed.spec.encrypted_data.values().all(|entry| entry.value.is_empty())
+    sealed
+        .spec
+        .encrypted_data
+        .values()
+        .all(|entry| entry.value.is_empty())
 }
 
 #[cfg(test)]
@@ -156,7 +160,14 @@ mod tests {
             ..SealedSecretStatus::default()
         };
         let now = Timestamp::UNIX_EPOCH;
-        conditions::report(&mut status.conditions, Outcome::Ready, Reason::Succeeded, "", Some(3), now);
+        conditions::report(
+            &mut status.conditions,
+            Outcome::Ready,
+            Reason::Succeeded,
+            "",
+            Some(3),
+            now,
+        );
         sealed.status = Some(status);
         sealed
     }
@@ -185,11 +196,26 @@ mod tests {
         fewer.insert(&["data", "A"]);
         let drifted = [
             None,
-            Some(BriefFacts { uid: "other".into(), ..good.clone() }),
-            Some(BriefFacts { owned: None, ..good.clone() }),
-            Some(BriefFacts { owned: Some(fewer.digest()), ..good.clone() }),
-            Some(BriefFacts { has_foreign_keys: true, ..good.clone() }),
-            Some(BriefFacts { deleting: true, ..good.clone() }),
+            Some(BriefFacts {
+                uid: "other".into(),
+                ..good.clone()
+            }),
+            Some(BriefFacts {
+                owned: None,
+                ..good.clone()
+            }),
+            Some(BriefFacts {
+                owned: Some(fewer.digest()),
+                ..good.clone()
+            }),
+            Some(BriefFacts {
+                has_foreign_keys: true,
+                ..good.clone()
+            }),
+            Some(BriefFacts {
+                deleting: true,
+                ..good.clone()
+            }),
         ];
         for facts in drifted {
             assert!(!is_settled(&sealed, facts.as_ref()), "{facts:?}");
@@ -202,10 +228,19 @@ mod tests {
         let mut newer = sealed();
         newer.metadata.generation = Some(4);
         let mut asked = sealed();
-        asked.annotations_mut().insert(names::RECONCILE_AT_ANNOTATION.into(), "now".into());
+        asked
+            .annotations_mut()
+            .insert(names::RECONCILE_AT_ANNOTATION.into(), "now".into());
         let mut failed = sealed();
         let conditions = &mut failed.status.as_mut().unwrap().conditions;
-        conditions::report(conditions, Outcome::Stalled, Reason::Malformed, "", Some(3), Timestamp::UNIX_EPOCH);
+        conditions::report(
+            conditions,
+            Outcome::Stalled,
+            Reason::Malformed,
+            "",
+            Some(3),
+            Timestamp::UNIX_EPOCH,
+        );
         for sealed in [newer, asked, failed] {
             assert!(!is_settled(&sealed, Some(&good)));
         }
@@ -232,6 +267,9 @@ mod tests {
         let mut waiting = sealed();
         waiting.status = None;
         strip(&mut waiting);
-        assert!(!is_stripped(&waiting), "what is still to be opened keeps its ciphertext");
+        assert!(
+            !is_stripped(&waiting),
+            "what is still to be opened keeps its ciphertext"
+        );
     }
 }

@@ -23,15 +23,26 @@ pub struct Applied {
 }
 
 /// The status after the Secret was written or found to be right.
-pub fn after_success(sealed: &SealedSecret, applied: &Applied, now: Timestamp) -> SealedSecretStatus {
+pub fn after_success(
+    sealed: &SealedSecret,
+    applied: &Applied,
+    now: Timestamp,
+) -> SealedSecretStatus {
     let mut status = before(sealed);
-    let last_applied = status.secret.as_ref().and_then(|secret| secret.last_applied_time.clone());
+    let last_applied = status
+        .secret
+        .as_ref()
+        .and_then(|secret| secret.last_applied_time.clone());
     status.keys.clone_from(&applied.keys);
     status.failing.clear();
     status.secret = Some(SecretStatus {
         uid: applied.uid.clone(),
         resource_version: applied.resource_version.clone(),
-        last_applied_time: if applied.changed { Some(Time(now)) } else { last_applied },
+        last_applied_time: if applied.changed {
+            Some(Time(now))
+        } else {
+            last_applied
+        },
     });
     let entries = sealed.spec.encrypted_data.len();
     let message = format!("{entries} sealed values are in the Secret");
@@ -47,7 +58,11 @@ pub fn after_success(sealed: &SealedSecret, applied: &Applied, now: Timestamp) -
 }
 
 /// The status after a failure. What is known of the last good Secret stays: the Secret does too.
-pub fn after_failure(sealed: &SealedSecret, error: &UnsealError, now: Timestamp) -> SealedSecretStatus {
+pub fn after_failure(
+    sealed: &SealedSecret,
+    error: &UnsealError,
+    now: Timestamp,
+) -> SealedSecretStatus {
     let mut status = before(sealed);
     status.failing = error
         .failing
@@ -57,7 +72,11 @@ pub fn after_failure(sealed: &SealedSecret, error: &UnsealError, now: Timestamp)
             reason: reason.clone(),
         })
         .collect();
-    let outcome = if error.is_stalled() { Outcome::Stalled } else { Outcome::Retrying };
+    let outcome = if error.is_stalled() {
+        Outcome::Stalled
+    } else {
+        Outcome::Retrying
+    };
     conditions::report(
         &mut status.conditions,
         outcome,
@@ -76,7 +95,15 @@ pub fn patch(sealed: &SealedSecret, status: &SealedSecretStatus) -> Option<Value
     }
     let mut wanted = serde_json::to_value(status).ok()?;
     // A merge patch removes what it names as null; what was empty is left out of the JSON.
-    for field in ["conditions", "keys", "failing", "secret", "entries", "observedGeneration", "lastHandledReconcileAt"] {
+    for field in [
+        "conditions",
+        "keys",
+        "failing",
+        "secret",
+        "entries",
+        "observedGeneration",
+        "lastHandledReconcileAt",
+    ] {
         if wanted.get(field).is_none() {
             wanted[field] = Value::Null;
         }
@@ -86,8 +113,12 @@ pub fn patch(sealed: &SealedSecret, status: &SealedSecretStatus) -> Option<Value
 
 /// Whether the object was not ready before: what follows is a recovery worth an event.
 pub fn was_failing(sealed: &SealedSecret) -> bool {
-    let conditions = sealed.status.as_ref().map(|status| status.conditions.as_slice());
-    conditions::find(conditions.unwrap_or_default(), conditions::READY).is_some_and(|ready| ready.status == "False")
+    let conditions = sealed
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice());
+    conditions::find(conditions.unwrap_or_default(), conditions::READY)
+        .is_some_and(|ready| ready.status == "False")
 }
 
 fn before(sealed: &SealedSecret) -> SealedSecretStatus {
@@ -126,12 +157,22 @@ mod tests {
         error.failing = vec![("A".into(), "unknown-key".into())];
         object.status = Some(after_failure(&object, &error, at(2)));
         assert!(was_failing(&object));
-        assert_eq!(object.status.as_ref().unwrap().secret.as_ref().unwrap().uid, "u");
+        assert_eq!(
+            object.status.as_ref().unwrap().secret.as_ref().unwrap().uid,
+            "u"
+        );
         let status = after_success(&object, &applied(false), at(3));
-        assert_eq!(status.secret.as_ref().unwrap().last_applied_time, Some(Time(at(1))));
+        assert_eq!(
+            status.secret.as_ref().unwrap().last_applied_time,
+            Some(Time(at(1)))
+        );
         let patch = patch(&object, &status).unwrap();
         assert_eq!(patch["status"]["failing"], Value::Null);
         object.status = Some(status.clone());
-        assert_eq!(super::patch(&object, &status), None, "the same again is no write");
+        assert_eq!(
+            super::patch(&object, &status),
+            None,
+            "the same again is no write"
+        );
     }
 }

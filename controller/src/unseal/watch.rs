@@ -59,7 +59,7 @@ pub async fn run(unsealer: Unsealer, ready: impl FnOnce(), shutdown: Cancellatio
         failures: Mutex::default(),
         sealed: store.clone(),
     });
-    let (changed, changes) = mpsc::unbounded();
+    let (drifted, to_look_at) = mpsc::unbounded();
     let (suspect, suspects) = mpsc::unbounded();
 
     let crd = tokio::spawn(watch_crd(unsealer.clone()));
@@ -75,10 +75,14 @@ pub async fn run(unsealer: Unsealer, ready: impl FnOnce(), shutdown: Cancellatio
         unsealer: unsealer.clone(),
         sealed: store.clone(),
         listed: Some(listed),
-        changed,
+        drifted,
         suspect: suspect.clone(),
     }));
-    let background = [crd.abort_handle(), orphans.abort_handle(), secrets.abort_handle()];
+    let background = [
+        crd.abort_handle(),
+        orphans.abort_handle(),
+        secrets.abort_handle(),
+    ];
 
     // Before all Secrets are known, every SealedSecret would look as if its Secret were missing.
     let known = tokio::select! {
@@ -116,7 +120,7 @@ pub async fn run(unsealer: Unsealer, ready: impl FnOnce(), shutdown: Cancellatio
         let new_keys = changes_of(unsealer.0.keyring.subscribe());
         Controller::for_stream(stream, store)
             .with_config(Config::default().concurrency(CONCURRENCY))
-            .reconcile_on(changes)
+            .reconcile_on(to_look_at)
             .reconcile_all_on(new_keys)
             .graceful_shutdown_on(shutdown.clone().cancelled_owned())
             .run(reconcile, on_error, context)
@@ -194,7 +198,10 @@ async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Actio
     let _alone = unsealer.lock(&key).await;
     let known = unsealer.0.index.of(&key);
     let written = unsealer.done().get(&key) == Some(&Done::of(cached));
-    if written && !settled::was_applied(cached) && known.is_some_and(|secret| settled::covers(cached, &secret)) {
+    if written
+        && !settled::was_applied(cached)
+        && known.is_some_and(|secret| settled::covers(cached, &secret))
+    {
         // Somebody wrote this very spec a moment ago; its status is on the way to us.
         return Ok(Action::requeue(ECHO));
     }
@@ -205,7 +212,10 @@ async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Actio
             Ok(Some(found)) => fresh = found,
             Ok(None) => return Ok(Action::await_change()),
             Err(error) => {
-                return Err(api_error(&format!("reading SealedSecret {}/{}", key.0, key.1), &error));
+                return Err(api_error(
+                    &format!("reading SealedSecret {}/{}", key.0, key.1),
+                    &error,
+                ));
             }
         }
         &fresh
@@ -213,7 +223,11 @@ async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Actio
         cached
     };
     let outcome = match unsealer.open(sealed) {
-        Ok(unsealed) => unsealer.write_alone(unsealed, sealed, Consent::OfSecretOnly).await,
+        Ok(opened) => {
+            unsealer
+                .write_alone(opened, sealed, Consent::OfSecretOnly)
+                .await
+        }
         Err(error) => {
             unsealer.report_failure(sealed, &error).await;
             Err(error)
@@ -226,13 +240,24 @@ async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Actio
             Ok(Action::await_change())
         }
         Err(error) => {
-            context.looked(&key, if error.is_stalled() { Outcome::Refused } else { Outcome::Failed });
+            context.looked(
+                &key,
+                if error.is_stalled() {
+                    Outcome::Refused
+                } else {
+                    Outcome::Failed
+                },
+            );
             tell_failure(&context, sealed, &error).await;
             Err(error)
         }
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that kube's Controller calls"
+)]
 fn on_error(guarded: Arc<Guarded>, error: &UnsealError, context: Arc<Context>) -> Action {
     let key = (guarded.namespace().unwrap_or_default(), guarded.name_any());
     let failures = context.failures().get(&key).copied().unwrap_or(1);
@@ -243,37 +268,59 @@ async fn tell_success(context: &Context, sealed: &SealedSecret, written: &Writte
     let (namespace, name) = key_of(sealed);
     if !written.drifted.is_empty() {
         let fields = written.drifted.join(", ");
-        context.unsealer.0.metrics.drift_repaired(Kind::SealedSecret);
-        tracing::info!(namespace, name, fields, "restored a Secret that was changed");
-        let note = format!("the Secret was changed by someone else and has been restored: {fields}");
-        context.event(sealed, EventType::Normal, Reason::DriftCorrected, note).await;
+        context
+            .unsealer
+            .0
+            .metrics
+            .drift_repaired(Kind::SealedSecret);
+        tracing::info!(
+            namespace,
+            name,
+            fields,
+            "restored a Secret that was changed"
+        );
+        let note =
+            format!("the Secret was changed by someone else and has been restored: {fields}");
+        context
+            .event(sealed, EventType::Normal, Reason::DriftCorrected, note)
+            .await;
     } else if written.changed {
         tracing::info!(namespace, name, "wrote a Secret");
     }
     if status::was_failing(sealed) {
         let note = "the Secret is what the SealedSecret says again".to_owned();
-        context.event(sealed, EventType::Normal, Reason::Unsealed, note).await;
+        context
+            .event(sealed, EventType::Normal, Reason::Unsealed, note)
+            .await;
     }
 }
 
 async fn tell_failure(context: &Context, sealed: &SealedSecret, error: &UnsealError) {
     let (namespace, name) = key_of(sealed);
-    let ready = sealed.status.as_ref().and_then(|status| {
-        crds::conditions::find(&status.conditions, crds::conditions::READY)
-    });
+    let ready = sealed
+        .status
+        .as_ref()
+        .and_then(|status| crds::conditions::find(&status.conditions, crds::conditions::READY));
     // The same failure again is no news.
     if ready.is_some_and(|ready| ready.reason == error.reason.as_str() && ready.status == "False") {
         return;
     }
     tracing::warn!(namespace, name, reason = error.reason.as_str(), %error, "a SealedSecret is not unsealed");
-    context.event(sealed, EventType::Warning, error.reason, error.message.clone()).await;
+    context
+        .event(
+            sealed,
+            EventType::Warning,
+            error.reason,
+            error.message.clone(),
+        )
+        .await;
 }
 
 struct SecretWatch {
     unsealer: Unsealer,
     sealed: Store<Guarded>,
     listed: Option<tokio::sync::oneshot::Sender<()>>,
-    changed: mpsc::UnboundedSender<ObjectRef<Guarded>>,
+    drifted: mpsc::UnboundedSender<ObjectRef<Guarded>>,
     suspect: mpsc::UnboundedSender<Suspect>,
 }
 
@@ -300,7 +347,7 @@ async fn watch_secrets(mut context: SecretWatch) {
             if context.listed.is_none() {
                 let exists = context.sealed.get(&sealed).is_some();
                 let _ = if exists {
-                    context.changed.unbounded_send(sealed).is_ok()
+                    context.drifted.unbounded_send(sealed).is_ok()
                 } else {
                     context.suspect.unbounded_send(Suspect::One(key)).is_ok()
                 };

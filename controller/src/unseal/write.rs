@@ -123,7 +123,9 @@ impl Unsealer {
     pub fn open(&self, sealed: &SealedSecret) -> Result<Unsealed, UnsealError> {
         let began = Instant::now();
         let unsealed = open::open(sealed, &self.0.keyring.now(), &self.0.policy)?;
-        self.0.metrics.unsealed(unsealed.data.len() as u64, began.elapsed());
+        self.0
+            .metrics
+            .unsealed(unsealed.data.len() as u64, began.elapsed());
         Ok(unsealed)
     }
 
@@ -134,7 +136,13 @@ impl Unsealer {
     pub async fn check(&self, sealed: &SealedSecret, consent: Consent) -> Result<(), UnsealError> {
         let (namespace, name) = key_of(sealed);
         let facts = self.facts(&namespace, &name).await?;
-        ownership::may_write(&namespace, &name, &sealed.spec.ownership, consent, facts.as_ref())
+        ownership::may_write(
+            &namespace,
+            &name,
+            &sealed.spec.ownership,
+            consent,
+            facts.as_ref(),
+        )
     }
 
     /// Writes the Secret, then the status of its SealedSecret (`applied`: as the API server
@@ -217,7 +225,10 @@ impl Unsealer {
     async fn facts(&self, namespace: &str, name: &str) -> Result<Option<SecretFacts>, UnsealError> {
         match self.secrets(namespace).get_metadata_opt(name).await {
             Ok(found) => Ok(found.as_ref().map(SecretFacts::of)),
-            Err(error) => Err(api_error(&format!("reading the metadata of Secret {namespace}/{name}"), &error)),
+            Err(error) => Err(api_error(
+                &format!("reading the metadata of Secret {namespace}/{name}"),
+                &error,
+            )),
         }
     }
 
@@ -232,7 +243,13 @@ impl Unsealer {
         let mut last_refusal = None;
         for _ in 0..TRIES {
             let before = self.facts(namespace, name).await?;
-            ownership::may_write(namespace, name, &sealed.spec.ownership, consent, before.as_ref())?;
+            ownership::may_write(
+                namespace,
+                name,
+                &sealed.spec.ownership,
+                consent,
+                before.as_ref(),
+            )?;
             let after = match self.apply(unsealed, sealed, before.as_ref()).await? {
                 Ok(after) => after,
                 Err(again) => {
@@ -244,8 +261,13 @@ impl Unsealer {
                 continue;
             };
             let written = Written {
-                changed: before.as_ref().map(|facts| &facts.resource_version) != Some(&after.resource_version),
-                drifted: if same_spec_as_before { drift(sealed, before.as_ref()) } else { Vec::new() },
+                changed: before.as_ref().map(|facts| &facts.resource_version)
+                    != Some(&after.resource_version),
+                drifted: if same_spec_as_before {
+                    drift(sealed, before.as_ref())
+                } else {
+                    Vec::new()
+                },
             };
             let key = (namespace.to_owned(), name.to_owned());
             self.0.index.learn(key, after.brief());
@@ -255,7 +277,9 @@ impl Unsealer {
             Reason::ApiUnavailable,
             format!(
                 "Secret {namespace}/{name} changed {TRIES} times while it was being written{}; trying again later",
-                last_refusal.map(|why| format!(" ({why})")).unwrap_or_default()
+                last_refusal
+                    .map(|why| format!(" ({why})"))
+                    .unwrap_or_default()
             ),
         ))
     }
@@ -269,7 +293,10 @@ impl Unsealer {
     ) -> Result<Result<SecretFacts, String>, UnsealError> {
         let (namespace, name) = (unsealed.namespace(), unsealed.name());
         let crd = self.0.crd_uid.borrow().clone().ok_or_else(|| {
-            UnsealError::new(Reason::ApiUnavailable, "the SealedSecret CRD is gone or not read yet; trying again")
+            UnsealError::new(
+                Reason::ApiUnavailable,
+                "the SealedSecret CRD is gone or not read yet; trying again",
+            )
         })?;
         let sealed_by = SealedBy {
             sealed_secret: sealed.uid().unwrap_or_default(),
@@ -299,7 +326,8 @@ impl Unsealer {
         .header(header::ACCEPT, METADATA_ONLY)
         .header(header::CONTENT_TYPE, "application/apply-patch+yaml")
         .body(Body::from(Bytes::from_owner(body.to_json())));
-        let request = request.map_err(|error| api_error("building a request", &kube::Error::HttpError(error)))?;
+        let request = request
+            .map_err(|error| api_error("building a request", &kube::Error::HttpError(error)))?;
         let answer = match self.0.client.send(request).await {
             Ok(response) => answered(response).await,
             Err(error) => Err(error),
@@ -309,10 +337,15 @@ impl Unsealer {
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 Ok(Err("it was created or replaced by somebody else".into()))
             }
-            Err(kube::Error::Api(status)) if status.code == 422 && before.is_some() && cannot_change(&status) => {
+            Err(kube::Error::Api(status))
+                if status.code == 422 && before.is_some() && cannot_change(&status) =>
+            {
                 self.recreate(sealed, before).await
             }
-            Err(error) => Err(api_error(&format!("writing Secret {namespace}/{name}"), &error)),
+            Err(error) => Err(api_error(
+                &format!("writing Secret {namespace}/{name}"),
+                &error,
+            )),
         }
     }
 
@@ -344,7 +377,10 @@ impl Unsealer {
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
                 Ok(Err("it was replaced by somebody else".into()))
             }
-            Err(error) => Err(api_error(&format!("deleting Secret {namespace}/{name} to create it anew"), &error)),
+            Err(error) => Err(api_error(
+                &format!("deleting Secret {namespace}/{name} to create it anew"),
+                &error,
+            )),
         }
     }
 
@@ -426,7 +462,11 @@ pub(super) fn key_of(sealed: &SealedSecret) -> Key {
 /// What the API server answered about a Secret, in words that are safe to show.
 pub(super) fn api_error(doing: &str, error: &kube::Error) -> UnsealError {
     let answer = crate::sync::answer::Answer::of(error, true);
-    let reason = if answer.is_transient() { Reason::ApiUnavailable } else { Reason::WriteRefused };
+    let reason = if answer.is_transient() {
+        Reason::ApiUnavailable
+    } else {
+        Reason::WriteRefused
+    };
     UnsealError::new(reason, format!("{doing}: {answer}"))
 }
 
