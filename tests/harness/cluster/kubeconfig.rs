@@ -10,7 +10,7 @@ use kube::{
 };
 use serde_json::json;
 
-/// The name of the context in every file that [`write`] makes.
+/// The name of the context in every file that [`write`](fn@write) makes.
 pub const CONTEXT: &str = "test";
 
 /// Writes one, readable by its owner only.
