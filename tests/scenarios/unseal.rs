@@ -57,6 +57,10 @@ pub fn scenarios() -> Vec<Trial> {
             "unseal::replacing_a_sealed_secret_never_loses_the_secret",
             replacing_never_loses_the_secret,
         ),
+        shared(
+            "unseal::the_grace_of_a_secret_begins_with_each_deletion",
+            grace_begins_with_each_deletion,
+        ),
     ]
 }
 
@@ -406,4 +410,35 @@ async fn replacing_never_loses_the_secret(world: &World) -> Result<()> {
     let (watched, replaced) = tokio::join!(watching, replacing);
     replaced?;
     watched
+}
+
+/// A Secret goes when no SealedSecret of its name has existed for 30 s: not 30 s after some earlier deletion.
+async fn grace_begins_with_each_deletion(world: &World) -> Result<()> {
+    let (sealed, value) = world.sealed_secret("db", "password").await?;
+    kubectl_apply(world, &sealed).await?;
+    world.wait_for_value("db", "password", &value).await?;
+    let there = async |period: u64| {
+        holds(
+            "the Secret",
+            std::time::Duration::from_secs(period),
+            async || {
+                let there = world.find("v1", "Secret", "db").await?.is_some();
+                Ok(if there {
+                    Seen::Yes(())
+                } else {
+                    Seen::NotYet("no Secret".to_owned())
+                })
+            },
+        )
+        .await
+    };
+    world.delete(OURS, "SealedSecret", "db").await?;
+    there(26).await?;
+    kubectl_apply(world, &sealed).await?;
+    world
+        .wait_condition("SealedSecret", "db", "Ready", "True", &[])
+        .await?;
+    world.delete(OURS, "SealedSecret", "db").await?;
+    there(15).await?;
+    world.wait_gone("v1", "Secret", "db").await
 }
