@@ -3,6 +3,7 @@
 //! Nothing is ignored: an unknown key, a value that cannot be, and a setting whose function does
 //! not exist yet each stop the start, with file and line.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::telemetry::LogFormat;
+use crate::watched::Watched;
 
 /// Observes Git, opens SealedSecrets in the cluster, applies everything in one pass and repairs
 /// drift.
@@ -37,7 +39,7 @@ pub struct RunArguments {
     /// Namespace of the private keys, the signer and the lease.
     #[arg(long, value_name = "NS", default_value = "waxwing-system")]
     pub namespace: String,
-    /// Not built yet: watch these namespaces only. Given, the start is refused.
+    /// Work in this namespace only (may be repeated); its rights: deploy/namespaced/role.yaml.
     #[arg(long, value_name = "NS")]
     pub watch_namespace: Vec<String>,
     /// Configuration file (YAML).
@@ -59,6 +61,8 @@ pub struct RunArguments {
 pub struct Settings {
     /// Namespace of the private keys, the signer and the lease.
     pub namespace: String,
+    /// Where it works.
+    pub watched: Watched,
     /// Address of `/livez`, `/readyz` and `/metrics`.
     pub listen: SocketAddr,
     /// Directory for object stores.
@@ -149,15 +153,7 @@ impl Settings {
                 why: "is not the name of a namespace (RFC 1123 label)".to_owned(),
             });
         }
-        if let Some(namespace) = arguments.watch_namespace.first() {
-            return Err(ConfigError::Flag {
-                flag: "watch-namespace",
-                value: namespace.clone(),
-                why: "watching single namespaces is not built yet; remove the flag (the \
-                      controller watches all namespaces)"
-                    .to_owned(),
-            });
-        }
+        let watched = watched(arguments)?;
         let configuration = match &arguments.config {
             None => Configuration::default(),
             Some(path) => {
@@ -170,6 +166,7 @@ impl Settings {
         };
         Ok(Self {
             namespace: arguments.namespace.clone(),
+            watched,
             listen: arguments.listen,
             cache_dir: arguments.cache_dir.clone(),
             configuration,
@@ -237,6 +234,36 @@ impl Configuration {
             allow_file_sources: raw.allow_file_sources.unwrap_or_default(),
         })
     }
+}
+
+fn watched(arguments: &RunArguments) -> Result<Watched, ConfigError> {
+    let mut namespaces = BTreeSet::new();
+    for namespace in &arguments.watch_namespace {
+        let refuse = |why: &str| {
+            Err(ConfigError::Flag {
+                flag: "watch-namespace",
+                value: namespace.clone(),
+                why: why.to_owned(),
+            })
+        };
+        if !is_dns_label(namespace) {
+            return refuse(
+                "is not the name of a namespace (RFC 1123 label); repeat the flag for each one",
+            );
+        }
+        if *namespace == arguments.namespace {
+            return refuse(
+                "is the controller's own namespace (--namespace), where SealedSecrets are refused \
+                 because its keys lie there; name namespaces of applications",
+            );
+        }
+        namespaces.insert(namespace.clone());
+    }
+    Ok(if namespaces.is_empty() {
+        Watched::Cluster
+    } else {
+        Watched::Namespaces(namespaces)
+    })
 }
 
 /// The file as it is written.
@@ -380,15 +407,30 @@ mod tests {
     fn flags_have_the_documented_defaults() {
         let settings = Settings::load(&run(&[])).expect("valid");
         assert_eq!(settings.namespace, "waxwing-system");
+        assert_eq!(settings.watched, Watched::Cluster);
         assert_eq!(settings.listen.to_string(), "0.0.0.0:8080");
         assert_eq!(settings.configuration, Configuration::default());
         assert_eq!(run(&["--log-format", "json"]).log_format, LogFormat::Json);
     }
 
     #[test]
+    fn namespaces_add_up() {
+        let flags = ["team-b", "team-a", "team-b"].map(|name| ["--watch-namespace", name]);
+        let settings = Settings::load(&run(flags.as_flattened())).expect("valid");
+        assert_eq!(settings.watched.to_string(), "team-a, team-b");
+    }
+
+    #[test]
     fn flags_that_cannot_be_are_refused_by_name() {
         for (arguments, says) in [
-            (&["--watch-namespace", "team-a"][..], "--watch-namespace"),
+            (
+                &["--watch-namespace", "team-a,team-b"][..],
+                "--watch-namespace",
+            ),
+            (
+                &["--watch-namespace", "waxwing-system"][..],
+                "--watch-namespace",
+            ),
             (&["--namespace", "Team_A"][..], "--namespace"),
             (&["--namespace", ""][..], "--namespace"),
             (

@@ -26,3 +26,4 @@ pub mod run;
 pub mod sync;
 pub mod telemetry;
 pub mod unseal;
+pub mod watched;

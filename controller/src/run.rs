@@ -180,9 +180,11 @@ async fn work(
         metrics: metrics.clone(),
     });
     let (listed, are_listed) = oneshot::channel();
-    let (watching, stop) = (unsealer.clone(), shutdown.clone());
+    let watching = (unsealer.clone(), settings.watched.clone(), shutdown.clone());
     parts.spawn(async move {
-        unseal::run(watching, move || listed.send(()).unwrap_or_default(), stop).await;
+        let (unsealer, watched, stop) = watching;
+        let listed = move || listed.send(()).unwrap_or_default();
+        unseal::run(unsealer, watched, listed, stop).await;
     });
     if are_listed.await.is_err() {
         return finish(parts, &shutdown).await;
@@ -204,7 +206,7 @@ async fn work(
                 name: CONTROLLER_ACCOUNT.to_owned(),
             },
             default_service_account: configuration.default_service_account.clone(),
-            watch_namespace: None,
+            watched: settings.watched.clone(),
             concurrency: PASSES,
             limits: manifests::Limits::default(),
         },

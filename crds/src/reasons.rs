@@ -64,7 +64,8 @@ reasons! {
     ForbiddenType,
     /// A label or annotation of the template is not allowed.
     ForbiddenMetadata,
-    /// `SealedSecrets` in the controller's own namespace are refused.
+    /// `SealedSecrets` in the controller's own namespace are refused, and objects of a sync outside of the namespaces that the
+    /// controller works in.
     ForbiddenNamespace,
     /// A Secret of that name exists, is not ours, and nobody consented to its adoption.
     NotOurs,

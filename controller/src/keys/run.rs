@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     keyring::SharedKeyring,
-    publish::projection,
+    publish::{is_marked, is_true, projection},
     secret::Key,
     settle::settle,
     store::{KeyStore, StoreError},
@@ -220,7 +220,7 @@ impl Keys {
                     );
                 }
                 // Its own status is not a reason to publish again.
-                ours && written_by_others(key)
+                ours && (written_by_others(key) || !is_marked(key))
             }
             watcher::Event::Init => false,
         }
@@ -241,11 +241,16 @@ impl Keys {
                 sequence: Some(sequence),
                 previous: change.previous,
                 backed_up: key.backed_up.clone(),
+                marked_in_use: true,
             };
             self.store.record(&changed).await?;
             tracing::info!(key = change.key, state = %change.state, sequence, "a key has a new state");
             self.held
                 .insert(changed.secret_name.clone(), Arc::new(changed));
+        }
+        // Restored by hand, or somebody took the mark off. The watch tells when it is there.
+        for key in self.held.values().filter(|key| !key.marked_in_use) {
+            self.store.record(key).await?;
         }
         self.context
             .keyring
@@ -279,9 +284,7 @@ impl Keys {
             .get_opt(&name)
             .await
             .map_err(api_error("reading"))?;
-        let true_already = found
-            .as_ref()
-            .is_some_and(|found| found.spec == wanted.spec);
+        let true_already = found.as_ref().is_some_and(|found| is_true(found, &wanted));
         let settled = found
             .as_ref()
             .and_then(|found| found.status.as_ref())

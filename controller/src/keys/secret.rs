@@ -23,6 +23,8 @@ pub struct Key {
     pub previous: Option<KeyId>,
     /// Kept in a backup (`waxwing.dev/backed-up`), and when.
     pub backed_up: Option<String>,
+    /// Its Secret says that it is in use ([`IN_USE`]), and is thereby protected from being deleted.
+    pub marked_in_use: bool,
 }
 
 /// Why a Secret is not taken into the keyring. Never holds key material.
@@ -62,12 +64,15 @@ impl Key {
         BTreeMap::from([(names::KEY_LABEL.to_owned(), self.short_id())])
     }
 
-    /// Annotations of its Secret: state and history.
+    /// Annotations of its Secret: state, history, protection.
     pub fn annotations(&self) -> BTreeMap<String, String> {
-        let mut annotations = BTreeMap::from([(
-            names::CREATED_AT_ANNOTATION.to_owned(),
-            self.created_at.to_string(),
-        )]);
+        let mut annotations = BTreeMap::from([
+            (
+                names::CREATED_AT_ANNOTATION.to_owned(),
+                self.created_at.to_string(),
+            ),
+            in_use(),
+        ]);
         if let Some(state) = self.state {
             annotations.insert(names::STATE_ANNOTATION.to_owned(), state.to_string());
         }
@@ -171,9 +176,19 @@ impl Key {
             sequence,
             previous,
             backed_up: annotation(names::BACKED_UP_ANNOTATION).cloned(),
+            marked_in_use: annotation(names::IN_USE_ANNOTATION).is_some_and(|text| text == IN_USE),
             secret_name: name,
         })
     }
+}
+
+/// What the admission policy of `deploy/` looks for on a key that must not be deleted.
+pub const IN_USE: &str = "true";
+
+/// The annotation that protects a key. Nobody counts yet which values depend on which key, so each counts as in use:
+/// protecting one too many costs a command, one too few costs every value sealed to it.
+pub fn in_use() -> (String, String) {
+    (names::IN_USE_ANNOTATION.to_owned(), IN_USE.to_owned())
 }
 
 /// Overwrites the data of a Secret that came from the API server.
@@ -253,6 +268,7 @@ mod tests {
         key.created_at = SealedAt::from_unix(1_795_287_600).unwrap();
         restored.metadata.annotations = Some(key.annotations());
         let read = Key::from_secret(restored).unwrap();
+        assert!(read.marked_in_use && !key.marked_in_use);
         assert_eq!(
             (read.state, read.sequence, read.previous, read.created_at),
             (key.state, key.sequence, key.previous, key.created_at)

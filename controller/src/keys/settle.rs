@@ -70,6 +70,7 @@ mod tests {
             sequence,
             previous: None,
             backed_up: None,
+            marked_in_use: false,
         })
     }
 

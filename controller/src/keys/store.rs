@@ -144,6 +144,7 @@ impl KeyStore {
             sequence: Some(sequence),
             previous: None,
             backed_up: None,
+            marked_in_use: true,
         };
         let line = key.identity.to_line();
         self.create(&SecretBody {

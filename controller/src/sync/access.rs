@@ -10,8 +10,9 @@ use http::HeaderValue;
 use http::header::HeaderName;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+    LocalSubjectAccessReview, ResourceAttributes, SubjectAccessReviewSpec,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use tower::service_fn;
@@ -137,7 +138,7 @@ pub struct Question {
 
 /// Asks what one account may do, each question once. Lives as long as one pass: rights change.
 pub struct Access {
-    api: Api<SubjectAccessReview>,
+    client: Client,
     account: Account,
     answers: tokio::sync::Mutex<BTreeMap<Question, bool>>,
 }
@@ -146,7 +147,7 @@ impl Access {
     /// `client` is the controller's own: an account needs no right to be asked about.
     pub fn new(client: Client, account: Account) -> Self {
         Self {
-            api: Api::all(client),
+            client,
             account,
             answers: tokio::sync::Mutex::default(),
         }
@@ -197,8 +198,10 @@ impl Access {
         if let Some(answer) = answers.get(&question) {
             return Ok(*answer);
         }
-        let review = self
-            .api
+        // The local review, which needs no right outside of that namespace. It works for one that does not exist yet.
+        let api: Api<LocalSubjectAccessReview> =
+            Api::namespaced(self.client.clone(), &question.namespace);
+        let review = api
             .create(&PostParams::default(), &review(&self.account, &question))
             .await?;
         let allowed = review
@@ -209,8 +212,12 @@ impl Access {
     }
 }
 
-fn review(account: &Account, question: &Question) -> SubjectAccessReview {
-    SubjectAccessReview {
+fn review(account: &Account, question: &Question) -> LocalSubjectAccessReview {
+    LocalSubjectAccessReview {
+        metadata: ObjectMeta {
+            namespace: Some(question.namespace.clone()),
+            ..ObjectMeta::default()
+        },
         spec: SubjectAccessReviewSpec {
             user: Some(account.user()),
             groups: Some(account.groups()),
@@ -224,7 +231,7 @@ fn review(account: &Account, question: &Question) -> SubjectAccessReview {
             }),
             ..SubjectAccessReviewSpec::default()
         },
-        ..SubjectAccessReview::default()
+        ..LocalSubjectAccessReview::default()
     }
 }
 
@@ -280,6 +287,13 @@ mod tests {
         let all = log.all();
         assert_eq!(all.len(), 2);
         for asked in all {
+            assert!(
+                asked
+                    .line
+                    .contains("/namespaces/prod/localsubjectaccessreviews"),
+                "{}",
+                asked.line
+            );
             let spec = &asked.body["spec"];
             assert_eq!(spec["user"], "system:serviceaccount:team-a:deployer");
             assert_eq!(spec["resourceAttributes"]["namespace"], "prod");

@@ -1,13 +1,18 @@
 //! The end of a ManifestSync: what becomes of its members. It never keeps the ManifestSync from going: what cannot
 //! be deleted any more (the account, its rights or the namespace are gone) is left where it is, and an event says so.
+//!
+//! A ManifestSync also ends because its definition is being deleted: somebody uninstalls Waxwing. Nobody asked for the
+//! applications to go then, so everything stays.
 
 use std::collections::BTreeSet;
 
 use crds::reasons::Reason;
 use crds::{DeletionPolicy, ManifestSync, ManifestSyncSpec};
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::{Api, ResourceExt as _};
+use kube::{Api, Client, CustomResourceExt as _, ResourceExt as _};
 
 use super::Shared;
 use super::access::Account;
@@ -43,6 +48,25 @@ enum Fate {
 pub async fn delete(shared: &Shared, sync: &ManifestSync) -> Result<(), NotYet> {
     let namespace = sync.namespace().unwrap_or_default();
     if fate(&sync.spec) == Fate::Stay {
+        return Ok(());
+    }
+    let kept = match uninstalling(&shared.client).await {
+        Ok(false) => None,
+        Ok(true) => Some(
+            "the CustomResourceDefinition of ManifestSyncs is being deleted (Waxwing is being uninstalled): everything \
+             that this one applied stays in the cluster"
+                .to_owned(),
+        ),
+        // What would go by mistake cannot be brought back: without an answer nothing goes.
+        Err(NotYet(why)) if is_overdue(sync, Timestamp::now()) => Some(format!(
+            "everything that this one applied is left in the cluster, because {why}. Delete by hand what nothing needs"
+        )),
+        Err(not_yet) => return Err(not_yet),
+    };
+    if let Some(note) = kept {
+        let weight = Weight::Normal;
+        publish(&shared.recorder, sync, weight, Reason::Orphaned, &note).await;
+        tracing::info!(sync = %sync.name_any(), %namespace, "{note}");
         return Ok(());
     }
     let Some(account) = refuse::named(
@@ -84,7 +108,7 @@ async fn members(shared: &Shared, sync: &ManifestSync, account: &Account) -> Res
     let lister = Lister {
         own: shared.client.clone(),
         account: client.clone(),
-        only_namespaces: shared.settings.watch_namespace.is_some(),
+        only_namespaces: !shared.settings.watched.is_cluster(),
     };
     let inventory = lister.list(&extent, &kinds, &set).await;
     let name = sync.name_any();
@@ -127,6 +151,25 @@ async fn members(shared: &Shared, sync: &ManifestSync, account: &Account) -> Res
     Ok(())
 }
 
+/// Whether the definition of ManifestSyncs is going, or gone. Asked of the API server, not of a watch: its definition
+/// is marked before the first object is.
+async fn uninstalling(client: &Client) -> Result<bool, NotYet> {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    match api.get_metadata_opt(ManifestSync::crd_name()).await {
+        Ok(found) => Ok(is_gone_or_going(
+            found.as_ref().map(|found| &found.metadata),
+        )),
+        Err(error) => Err(NotYet(format!(
+            "whether Waxwing is being uninstalled could not be read: {}",
+            Answer::of(&error, false)
+        ))),
+    }
+}
+
+fn is_gone_or_going(found: Option<&ObjectMeta>) -> bool {
+    found.is_none_or(|meta| meta.deletion_timestamp.is_some())
+}
+
 /// Whether deleting the members has been tried for long enough.
 fn is_overdue(sync: &ManifestSync, now: Timestamp) -> bool {
     let since = sync.metadata.deletion_timestamp.as_ref();
@@ -137,7 +180,7 @@ fn is_overdue(sync: &ManifestSync, now: Timestamp) -> bool {
 async fn is_going(shared: &Shared, namespace: &str) -> bool {
     let api: Api<Namespace> = Api::all(shared.client.clone());
     match api.get_metadata_opt(namespace).await {
-        Ok(found) => found.is_none_or(|found| found.metadata.deletion_timestamp.is_some()),
+        Ok(found) => is_gone_or_going(found.as_ref().map(|found| &found.metadata)),
         Err(_) => false,
     }
 }
@@ -176,6 +219,7 @@ fn orphans(problems: &[Problem], kept: &[MemberKey], unknown: &[String]) -> Opti
 mod tests {
     use serde_json::json;
 
+    use super::super::scripted;
     use super::*;
 
     fn spec(policy: &str, prune: bool, suspend: bool) -> ManifestSyncSpec {
@@ -193,6 +237,35 @@ mod tests {
         assert_eq!(fate(&spec("Delete", false, false)), Fate::Delete);
         assert_eq!(fate(&spec("Orphan", true, false)), Fate::Stay);
         assert_eq!(fate(&spec("Delete", true, true)), Fate::Stay, "paused");
+    }
+
+    #[tokio::test]
+    async fn members_go_only_when_the_definition_is_known_to_stay() {
+        let asked = async |code: u16, metadata: serde_json::Value| {
+            let (client, log) = scripted::client(move |_| {
+                if code == 200 {
+                    let body = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata});
+                    (code, body)
+                } else {
+                    let reason = if code == 404 { "NotFound" } else { "Other" };
+                    scripted::failure(code, reason, "no", &json!({}))
+                }
+            });
+            let answer = uninstalling(&client).await.ok();
+            assert!(
+                log.all()[0]
+                    .line
+                    .ends_with("/customresourcedefinitions/manifestsyncs.waxwing.dev")
+            );
+            answer
+        };
+        assert_eq!(asked(200, json!({"name": "x"})).await, Some(false));
+        let going = json!({"name": "x", "deletionTimestamp": "2026-01-01T00:00:00Z"});
+        assert_eq!(asked(200, going).await, Some(true));
+        assert_eq!(asked(404, json!({})).await, Some(true), "gone");
+        for code in [403, 500, 503] {
+            assert_eq!(asked(code, json!({})).await, None, "{code} is no answer");
+        }
     }
 
     #[test]

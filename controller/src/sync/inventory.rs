@@ -44,7 +44,7 @@ pub struct Lister {
     pub own: Client,
     /// A client that acts as the sync's account, for kinds that the controller itself may not list.
     pub account: Client,
-    /// Lists only these namespaces instead of the whole cluster (an install for one namespace).
+    /// Lists single namespaces instead of the whole cluster (a controller that works in some only).
     pub only_namespaces: bool,
 }
 

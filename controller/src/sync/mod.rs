@@ -61,6 +61,7 @@ use self::memory::Memory;
 use self::source::GitSource;
 use crate::metrics::Metrics;
 use crate::unseal::Unsealer;
+use crate::watched::Watched;
 
 /// What the sync is made of.
 pub struct SyncContext {
@@ -84,8 +85,8 @@ pub struct SyncSettings {
     pub controller: Account,
     /// The account of syncs that name none, in the namespace of each.
     pub default_service_account: Option<String>,
-    /// Only ManifestSyncs of this namespace; `None` for the whole cluster.
-    pub watch_namespace: Option<String>,
+    /// Only ManifestSyncs of these namespaces, and objects in them.
+    pub watched: Watched,
     /// Passes at a time.
     pub concurrency: u16,
     /// Limits of reading and rendering a revision.

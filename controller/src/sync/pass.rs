@@ -243,11 +243,13 @@ impl<'a> Pass<'a> {
         }
         let namespace = self.account.namespace.clone();
         let controller_namespace = self.shared.settings.controller.namespace.clone();
+        let watched = self.shared.settings.watched.clone();
         let set = self.set.clone();
         let planned = tokio::task::spawn_blocking(move || {
             let ground = Ground {
                 namespace: &namespace,
                 controller_namespace: &controller_namespace,
+                watched: &watched,
                 set: &set,
                 kinds: &kinds,
             };

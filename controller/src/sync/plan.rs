@@ -14,6 +14,7 @@ use super::discovery::{Kind, Kinds, Lookup};
 use super::members::ApplySet;
 use super::order::Step;
 use super::problem::Problem;
+use crate::watched::Watched;
 
 /// What a plan is made against.
 pub struct Ground<'a> {
@@ -21,6 +22,8 @@ pub struct Ground<'a> {
     pub namespace: &'a str,
     /// The controller's own namespace, which no sync writes SealedSecrets into.
     pub controller_namespace: &'a str,
+    /// The namespaces that objects may be in.
+    pub watched: &'a Watched,
     /// Whose members the objects become.
     pub set: &'a ApplySet,
     /// The kinds of the cluster.
@@ -320,6 +323,19 @@ fn forbidden(object: &Object, ground: &Ground<'_>) -> Vec<Problem> {
     let metadata = |field: &str| object.value["metadata"][field].as_object();
     let set = |field| metadata(field).into_iter().flat_map(Map::keys);
 
+    if let Some(namespace) = &id.namespace
+        && !ground.watched.covers(namespace)
+    {
+        refuse(
+            Reason::ForbiddenNamespace,
+            &object.location,
+            format!(
+                "namespace {namespace} is outside of those that this controller works in ({}); give it one of them, or have \
+                 {namespace} added with --watch-namespace",
+                ground.watched
+            ),
+        );
+    }
     match (id.group.as_str(), id.kind.as_str()) {
         (names::GROUP, "SealedSecret") if id.namespace.as_deref() == Some(ground.controller_namespace) => refuse(
             Reason::ForbiddenNamespace,

@@ -14,8 +14,8 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::finalizer::{Error as FinalizerError, Event as Finalizer, finalizer};
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,7 @@ use super::report::{population, report};
 use super::schedule::Periods;
 use super::status::Report;
 use super::{Shared, SyncContext, refuse};
+use crate::watched;
 
 type Guarded = DeserializeGuard<ManifestSync>;
 
@@ -66,15 +67,18 @@ pub async fn run(context: SyncContext, shutdown: CancellationToken) {
         metrics,
         shutdown: shutdown.clone(),
     });
-    let api: Api<Guarded> = match &shared.settings.watch_namespace {
-        Some(namespace) => Api::namespaced(client, namespace),
-        None => Api::all(client),
-    };
+    let watch = |api| watcher(api, watcher::Config::default()).default_backoff();
+    let (store, writer) = reflector::store::<Guarded>();
+    let watched = &shared.settings.watched;
+    let syncs = watched
+        .events(&client, "ManifestSyncs", watch, watched::gone)
+        .map(Ok)
+        .reflect(writer)
+        .applied_objects();
     let config = Config::default()
         .concurrency(shared.settings.concurrency)
         .debounce(DEBOUNCE);
-    let controller = Controller::new(api, watcher::Config::default()).with_config(config);
-    let store = controller.store();
+    let controller = Controller::for_stream(syncs, store.clone()).with_config(config);
     // Set once, here: nothing reads it before the controller runs.
     let _ = shared.store.set(store.clone());
     let waiting = waiting_for_key(shared.clone(), store.clone());

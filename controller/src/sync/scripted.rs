@@ -89,9 +89,9 @@ pub fn conflict(manager: &str) -> (u16, Value) {
     failure(409, "Conflict", "Apply failed with 1 conflict", &causes)
 }
 
-/// The answer to a `SubjectAccessReview`.
+/// The answer to a `LocalSubjectAccessReview`.
 pub fn review(asked: &Asked, allowed: bool) -> (u16, Value) {
-    let body = json!({"kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
+    let body = json!({"kind": "LocalSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
         "metadata": {}, "spec": asked.body["spec"], "status": {"allowed": allowed}});
     (201, body)
 }

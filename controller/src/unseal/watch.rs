@@ -35,7 +35,10 @@ use super::{
     settled, status,
     write::{Done, Unsealer, Written, api_error, key_of},
 };
-use crate::metrics::{Kind, Outcome};
+use crate::{
+    metrics::{Kind, Outcome},
+    watched::{self, Watched},
+};
 
 /// SealedSecrets looked at together. Each takes two or three requests; the API server is the limit.
 const CONCURRENCY: u16 = 32;
@@ -46,7 +49,12 @@ type Guarded = DeserializeGuard<SealedSecret>;
 
 /// Watches until `shutdown`; calls `ready` once, when everything that exists is known and the
 /// first looks begin. The keyring has to be filled before.
-pub async fn run(unsealer: Unsealer, ready: impl FnOnce(), shutdown: CancellationToken) {
+pub async fn run(
+    unsealer: Unsealer,
+    watched: Watched,
+    ready: impl FnOnce(),
+    shutdown: CancellationToken,
+) {
     let client = unsealer.0.client.clone();
     let reporter = Reporter {
         controller: names::UNSEAL_MANAGER.into(),
@@ -73,6 +81,7 @@ pub async fn run(unsealer: Unsealer, ready: impl FnOnce(), shutdown: Cancellatio
     let (listed, all_listed) = tokio::sync::oneshot::channel();
     let secrets = tokio::spawn(watch_secrets(SecretWatch {
         unsealer: unsealer.clone(),
+        watched: watched.clone(),
         sealed: store.clone(),
         listed: Some(listed),
         drifted,
@@ -91,15 +100,19 @@ pub async fn run(unsealer: Unsealer, ready: impl FnOnce(), shutdown: Cancellatio
     };
     if known {
         ready();
-        let api: Api<Guarded> = Api::all(client);
         let counted = context.clone();
-        let stream = watcher(api, watcher::Config::default())
-            .default_backoff()
-            .modify(|guarded| {
-                if let Ok(sealed) = &mut guarded.0 {
-                    settled::strip(sealed);
-                }
-            })
+        let watch = |api| {
+            watcher(api, watcher::Config::default())
+                .default_backoff()
+                .modify(|guarded: &mut Guarded| {
+                    if let Ok(sealed) = &mut guarded.0 {
+                        settled::strip(sealed);
+                    }
+                })
+        };
+        let stream = watched
+            .events(&client, "SealedSecrets", watch, watched::gone)
+            .map(Ok)
             .inspect_ok(move |event| {
                 let suspected = match event {
                     watcher::Event::Delete(gone) => {
@@ -114,7 +127,6 @@ pub async fn run(unsealer: Unsealer, ready: impl FnOnce(), shutdown: Cancellatio
                 // Closed only when the process is going down.
                 let _ = suspect.unbounded_send(suspected);
             })
-            .inspect_err(|error| tracing::warn!(%error, "watching SealedSecrets"))
             .reflect(writer)
             .applied_objects();
         let new_keys = changes_of(unsealer.0.keyring.subscribe());
@@ -318,6 +330,7 @@ async fn tell_failure(context: &Context, sealed: &SealedSecret, error: &UnsealEr
 
 struct SecretWatch {
     unsealer: Unsealer,
+    watched: Watched,
     sealed: Store<Guarded>,
     listed: Option<tokio::sync::oneshot::Sender<()>>,
     drifted: mpsc::UnboundedSender<ObjectRef<Guarded>>,
@@ -326,19 +339,16 @@ struct SecretWatch {
 
 /// Keeps the index of Secrets that carry our label; metadata only.
 async fn watch_secrets(mut context: SecretWatch) {
-    let api: Api<PartialObjectMeta<Secret>> = Api::all(context.unsealer.0.client.clone());
     let label = format!("{}={}", names::SEALED_LABEL, names::SEALED_LABEL_VALUE);
-    let mut events = watcher(api, watcher::Config::default().labels(&label))
-        .default_backoff()
-        .boxed();
+    let config = watcher::Config::default().labels(&label);
+    let watch = |api| watcher(api, config.clone()).default_backoff();
+    let gone = |metadata| PartialObjectMeta::<Secret> {
+        metadata,
+        ..PartialObjectMeta::default()
+    };
+    let client = context.unsealer.0.client.clone();
+    let mut events = context.watched.events(&client, "Secrets", watch, gone);
     while let Some(event) = events.next().await {
-        let event = match event {
-            Ok(event) => event,
-            Err(error) => {
-                tracing::warn!(%error, "watching Secrets");
-                continue;
-            }
-        };
         let done = matches!(event, watcher::Event::InitDone);
         for key in context.unsealer.0.index.apply(&event) {
             let sealed = ObjectRef::new(&key.1).within(&key.0);

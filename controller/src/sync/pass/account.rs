@@ -91,7 +91,7 @@ impl Pass<'_> {
         Lister {
             own: self.shared.client.clone(),
             account,
-            only_namespaces: self.shared.settings.watch_namespace.is_some(),
+            only_namespaces: !self.shared.settings.watched.is_cluster(),
         }
     }
 

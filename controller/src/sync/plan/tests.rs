@@ -12,15 +12,44 @@ fn objects(yaml: &str) -> Vec<Object> {
 }
 
 fn planned(yaml: &str) -> Plan {
+    planned_in(yaml, &Watched::Cluster)
+}
+
+fn planned_in(yaml: &str, watched: &Watched) -> Plan {
     let set = ApplySet::of("team-a", "app");
     let kinds = cluster();
     let ground = Ground {
         namespace: "team-a",
         controller_namespace: "waxwing-system",
+        watched,
         set: &set,
         kinds: &kinds,
     };
     plan(objects(yaml), &ground)
+}
+
+#[test]
+fn an_object_outside_of_the_watched_namespaces_is_refused_by_name() {
+    let watched = Watched::Namespaces(["team-a".to_owned()].into());
+    let outside = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: team-b}\n";
+    let plan = planned_in(outside, &watched);
+    assert_eq!(reasons(&plan), [Reason::ForbiddenNamespace]);
+    let text = plan.problems[0].to_string();
+    for part in [
+        "apps/all.yaml:",
+        "ConfigMap team-b/a",
+        "(team-a)",
+        "--watch-namespace",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let inside = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n\
+                  apiVersion: v1\nkind: Namespace\nmetadata: {name: team-b}\n";
+    assert_eq!(
+        reasons(&planned_in(inside, &watched)),
+        [],
+        "cluster-scoped kinds are a matter of the account's rights"
+    );
 }
 
 fn reasons(plan: &Plan) -> Vec<Reason> {

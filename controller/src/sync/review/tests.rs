@@ -10,6 +10,7 @@ use super::*;
 use crate::keys::SharedKeyring;
 use crate::metrics::Metrics;
 use crate::unseal::{Policy, UnsealerSetup};
+use crate::watched::Watched;
 
 pub const SEALED: &str = "apiVersion: waxwing.dev/v1alpha1\nkind: SealedSecret\nmetadata: {name: db, namespace: victim}\nspec:\n  encryptedData: {password: {value: \"wx1:self:nonsense\"}}\n";
 pub const CONFIG: &str =
@@ -25,6 +26,7 @@ pub fn items(yaml: &str) -> Vec<Item> {
     let ground = Ground {
         namespace: "team-a",
         controller_namespace: "waxwing-system",
+        watched: &Watched::Cluster,
         set: &set,
         kinds: &cluster(),
     };
@@ -106,7 +108,7 @@ async fn what_the_account_may_not_apply_is_never_opened_nor_sent() {
     }
     for asked in log.all() {
         assert!(
-            asked.line.ends_with("/subjectaccessreviews"),
+            asked.line.ends_with("/localsubjectaccessreviews"),
             "{}",
             asked.line
         );
