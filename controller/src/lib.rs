@@ -14,6 +14,7 @@
 //! cluster (`unseal::refuse`, `unseal::ownership`, `unseal::settled`, `sync::plan`, …); what talks
 //! to the API server is a thin shell around it.
 
+mod backoff;
 mod secret_body;
 
 pub mod config;

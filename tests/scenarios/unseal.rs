@@ -1,6 +1,6 @@
 //! From a `SealedSecret` to its Secret, whoever brought it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use libtest_mimic::Trial;
@@ -25,6 +25,10 @@ pub fn scenarios() -> Vec<Trial> {
         ),
         shared("unseal::a_hand_edit_is_repaired", a_hand_edit_is_repaired),
         shared("unseal::an_added_key_is_removed", an_added_key_is_removed),
+        shared(
+            "unseal::server_side_string_data_is_taken_back",
+            server_side_string_data_is_taken_back,
+        ),
         shared(
             "unseal::a_deleted_secret_comes_back",
             a_deleted_secret_comes_back,
@@ -141,6 +145,39 @@ async fn an_added_key_is_removed(world: &World) -> Result<()> {
         })
         .await
         .map(drop)
+}
+
+/// The API server notes `stringData` under a name of its own, and lets our claim on the value stand.
+async fn server_side_string_data_is_taken_back(world: &World) -> Result<()> {
+    let value = settled(world).await?;
+    let theirs = json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "db", "namespace": world.namespace},
+        "stringData": {"password": "not this", "added": "by hand"}});
+    world
+        .cluster()
+        .kubectl_with(
+            world.cluster().kubeconfig(),
+            &["apply", "--server-side", "--force-conflicts", "-f", "-"],
+            Some(theirs.to_string().as_bytes()),
+        )
+        .await?
+        .ok()?;
+    world
+        .wait_for("v1", "Secret", "db", "only the sealed key", |secret| {
+            secret["data"]
+                .as_object()
+                .is_some_and(|data| data.keys().eq(["password"]))
+        })
+        .await?;
+    world.wait_for_value("db", "password", &value).await?;
+    // Taken back once: a claim that stayed behind would look like drift for ever.
+    let version = |secret: Option<serde_json::Value>| {
+        secret.map(|secret| secret["metadata"]["resourceVersion"].clone())
+    };
+    let before = version(world.find("v1", "Secret", "db").await?);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let after = version(world.find("v1", "Secret", "db").await?);
+    check(before == after, "nothing to be written any more")
 }
 
 async fn a_deleted_secret_comes_back(world: &World) -> Result<()> {
@@ -382,7 +419,7 @@ async fn replacing_never_loses_the_secret(world: &World) -> Result<()> {
         .context("the Secret")?;
     let watching = holds(
         "the Secret",
-        std::time::Duration::from_secs(20),
+        Duration::from_secs(20),
         async || {
             Ok(match world.find("v1", "Secret", "db").await? {
                 Some(secret) if uid(&secret) == uid(&first) => Seen::Yes(()),
@@ -420,7 +457,7 @@ async fn grace_begins_with_each_deletion(world: &World) -> Result<()> {
     let there = async |period: u64| {
         holds(
             "the Secret",
-            std::time::Duration::from_secs(period),
+            Duration::from_secs(period),
             async || {
                 let there = world.find("v1", "Secret", "db").await?.is_some();
                 Ok(if there {

@@ -31,6 +31,7 @@ use super::{
     settle::settle,
     store::{KeyStore, StoreError},
 };
+use crate::backoff::Patience;
 
 /// What the keys need to run.
 pub struct KeysContext {
@@ -136,10 +137,10 @@ impl Keys {
             .labels(names::KEY_LABEL)
             .fields(&format!("type={}", names::SEALING_KEY_TYPE));
         let secrets = watcher(self.store.api(), config)
-            .default_backoff()
+            .backoff(Patience::default())
             .map_ok(|event| Change::Secret(Box::new(event)));
         let published = watcher(self.published.clone(), watcher::Config::default())
-            .default_backoff()
+            .backoff(Patience::default())
             .map_ok(|event| Change::Published(Box::new(event)));
         futures::stream::select(secrets, published)
             .filter_map(|change| async {

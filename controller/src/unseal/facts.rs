@@ -55,6 +55,8 @@ pub struct SecretFacts {
     pub owned: Option<FieldSet>,
     /// Data keys that others added, each with its field manager.
     pub foreign_keys: Vec<(String, String)>,
+    /// Entries of the managed fields that claim keys of `stringData`, with those keys.
+    pub string_data_claims: Vec<(usize, Vec<String>)>,
 }
 
 impl SecretFacts {
@@ -85,7 +87,23 @@ impl SecretFacts {
             deleting: meta.deletion_timestamp.is_some(),
             owned: FieldSet::applied_by(names::UNSEAL_MANAGER, entries),
             foreign_keys: FieldSet::foreign_data_keys(names::UNSEAL_MANAGER, entries),
+            string_data_claims: FieldSet::string_data_claims(entries),
         }
+    }
+
+    /// Keys of ours that somebody else wrote as `stringData`, by index of the claiming entry.
+    pub fn contested_keys(&self) -> Vec<(usize, String)> {
+        let ours = |key: &String| {
+            self.owned
+                .as_ref()
+                .is_some_and(|owned| owned.has_data_key(key))
+        };
+        let claims = self.string_data_claims.iter();
+        claims
+            .flat_map(|(entry, keys)| keys.iter().map(move |key| (*entry, key)))
+            .filter(|(_, key)| ours(key))
+            .map(|(entry, key)| (entry, key.clone()))
+            .collect()
     }
 
     /// The few bytes kept for each of many Secrets.
@@ -95,6 +113,7 @@ impl SecretFacts {
             resource_version: self.resource_version.clone(),
             owned: self.owned.as_ref().map(FieldSet::digest),
             has_foreign_keys: !self.foreign_keys.is_empty(),
+            has_contested_keys: !self.contested_keys().is_empty(),
             deleting: self.deleting,
         }
     }
@@ -112,6 +131,8 @@ pub struct BriefFacts {
     pub owned: Option<FieldDigest>,
     /// Somebody added data keys.
     pub has_foreign_keys: bool,
+    /// Somebody claims keys that are ours, as `stringData`.
+    pub has_contested_keys: bool,
     /// Being deleted.
     pub deleting: bool,
 }

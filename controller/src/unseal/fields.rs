@@ -35,8 +35,10 @@ impl FieldSet {
             .map(Self::of_entry)
     }
 
-    /// The keys below `data` that anyone but `manager` owns and `manager` does not: what others
-    /// added to a Secret that is ours, each with the manager that wrote it.
+    /// The keys that anyone but `manager` put into the Secret: what others added to a Secret that is
+    /// ours, each with the manager that wrote it. A key applied as `stringData` counts even where
+    /// `manager` owns the same key of `data`: the API server keeps the claim on `stringData` and
+    /// lets our own stand, although the value is theirs.
     pub fn foreign_data_keys(
         manager: &str,
         entries: &[ManagedFieldsEntry],
@@ -46,14 +48,31 @@ impl FieldSet {
         for entry in entries.iter().filter(|entry| !is_apply_of(entry, manager)) {
             for path in Self::of_entry(entry).0 {
                 if let [root, key] = path.as_slice()
-                    && root == "data"
-                    && !ours.0.contains(&path)
+                    && (root == STRING_DATA || (root == "data" && !ours.0.contains(&path)))
                 {
                     foreign.insert((key.clone(), entry.manager.clone().unwrap_or_default()));
                 }
             }
         }
         foreign.into_iter().collect()
+    }
+
+    /// The entries, by index, that claim keys of `stringData`, with those keys.
+    pub fn string_data_claims(entries: &[ManagedFieldsEntry]) -> Vec<(usize, Vec<String>)> {
+        let claims = entries.iter().enumerate().map(|(index, entry)| {
+            let paths = Self::of_entry(entry).0.into_iter();
+            let keys = paths.filter_map(|path| match path.as_slice() {
+                [root, key] if root == STRING_DATA => Some(key.clone()),
+                _ => None,
+            });
+            (index, keys.collect::<Vec<String>>())
+        });
+        claims.filter(|(_, keys)| !keys.is_empty()).collect()
+    }
+
+    /// Whether the set has this key of `data`.
+    pub fn has_data_key(&self, key: &str) -> bool {
+        self.0.contains(&vec!["data".to_owned(), key.to_owned()])
     }
 
     /// Adds one leaf field.
@@ -107,6 +126,9 @@ impl FieldSet {
         }
     }
 }
+
+/// What `kubectl apply --server-side` of a Secret with `stringData` leaves in `managedFields`.
+pub const STRING_DATA: &str = "stringData";
 
 fn is_apply_of(entry: &ManagedFieldsEntry, manager: &str) -> bool {
     entry.manager.as_deref() == Some(manager)
@@ -178,6 +200,26 @@ mod tests {
             FieldSet::foreign_data_keys("us", &[ours(), other]),
             [("added".to_owned(), "kubectl-edit".to_owned())]
         );
+    }
+
+    #[test]
+    fn a_claim_on_string_data_is_foreign_even_where_the_key_is_ours() {
+        let other = entry(
+            "kubectl",
+            "Apply",
+            json!({"f:stringData": {"f:a": {}, "f:x": {}}}),
+        );
+        let entries = [ours(), other];
+        let kubectl = |key: &str| (key.to_owned(), "kubectl".to_owned());
+        assert_eq!(
+            FieldSet::foreign_data_keys("us", &entries),
+            [kubectl("a"), kubectl("x")]
+        );
+        assert_eq!(
+            FieldSet::string_data_claims(&entries),
+            [(1, vec!["a".to_owned(), "x".to_owned()])]
+        );
+        assert!(FieldSet::of_entry(&entries[0]).has_data_key("a"));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 mod error;
 mod facts;
 mod fields;
+mod foreign;
 mod index;
 mod open;
 mod orphans;

@@ -1,6 +1,6 @@
 //! What becomes of Secrets whose SealedSecret is gone, also when it went while we were away.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::{HashMap, VecDeque};
 
 use crds::{SealedSecret, names};
 use futures::{StreamExt as _, channel::mpsc};
@@ -28,8 +28,10 @@ pub(super) const CRD_NAME: &str = "sealedsecrets.waxwing.dev";
 pub(super) enum Suspect {
     /// Every Secret known may have lost its SealedSecret.
     All,
-    /// This one may have.
-    One(Key),
+    /// The SealedSecret of this name was deleted just now.
+    Deleted(Key),
+    /// A Secret of this name was seen, and no SealedSecret.
+    Seen(Key),
 }
 
 /// Looks after Secrets without a SealedSecret.
@@ -41,45 +43,45 @@ pub(super) struct Orphans {
 impl Orphans {
     /// Looks at each suspect once the grace period is over; runs until the channel closes.
     pub async fn run(self, mut suspects: mpsc::UnboundedReceiver<Suspect>) {
-        // Every wait is equally long, so first in is first due.
-        let mut waiting: VecDeque<(Instant, Suspect)> = VecDeque::new();
+        let mut waiting = Waiting::default();
         loop {
-            let due = waiting.front().map(|(due, _)| *due);
-            let arrived = match due {
+            let arrived = match waiting.next_due() {
                 Some(due) => tokio::time::timeout_at(due, suspects.next()).await,
                 None => Ok(suspects.next().await),
             };
             match arrived {
-                Ok(Some(suspect)) => waiting.push_back((Instant::now() + GRACE, suspect)),
+                Ok(Some(Suspect::Deleted(key))) => waiting.gone_now(key, Instant::now()),
+                Ok(Some(Suspect::Seen(key))) => waiting.gone_at_least(key, Instant::now()),
+                Ok(Some(Suspect::All)) => {
+                    for key in self.unsealer.0.index.keys() {
+                        if !self.has_sealed_secret(&key) {
+                            waiting.gone_at_least(key, Instant::now());
+                        }
+                    }
+                }
                 Ok(None) => return,
                 Err(_due) => {
-                    let again = match waiting.pop_front() {
-                        Some((_, Suspect::One(key))) => self.look(vec![key]).await,
-                        Some((_, Suspect::All)) => self.look(self.unsealer.0.index.keys()).await,
-                        None => Vec::new(),
-                    };
-                    for key in again {
-                        waiting.push_back((Instant::now() + RETRY, Suspect::One(key)));
+                    for key in waiting.take_due(Instant::now()) {
+                        self.look(key, &mut waiting).await;
                     }
                 }
             }
         }
     }
 
-    /// Looks at each; returns those that could not be judged.
-    async fn look(&self, keys: Vec<Key>) -> Vec<Key> {
-        let mut again = Vec::new();
-        for key in keys {
-            let sealed = ObjectRef::new(&key.1).within(&key.0);
-            if self.sealed.get(&sealed).is_some() || self.unsealer.0.index.of(&key).is_none() {
-                continue;
-            }
-            if let Err(error) = self.settle(&key).await {
-                tracing::warn!(namespace = key.0, secret = key.1, %error, "an orphaned Secret could not be judged");
-                again.push(key);
-            }
+    fn has_sealed_secret(&self, key: &Key) -> bool {
+        let sealed = ObjectRef::new(&key.1).within(&key.0);
+        self.sealed.get(&sealed).is_some()
+    }
+
+    async fn look(&self, key: Key, waiting: &mut Waiting) {
+        if self.has_sealed_secret(&key) || self.unsealer.0.index.of(&key).is_none() {
+            return;
         }
-        again
+        if let Err(error) = self.settle(&key).await {
+            tracing::warn!(namespace = key.0, secret = key.1, %error, "an orphaned Secret could not be judged");
+            waiting.gone_now(key, Instant::now());
+        }
     }
 
     async fn settle(&self, (namespace, name): &Key) -> Result<(), kube::Error> {
@@ -153,5 +155,79 @@ impl Orphans {
     }
 }
 
-/// Until a Secret that could not be judged is looked at again.
-const RETRY: Duration = Duration::from_secs(30);
+/// Since when there has been no SealedSecret of a name, and which name is due next.
+#[derive(Default)]
+struct Waiting {
+    since: HashMap<Key, Instant>,
+    /// Every wait is equally long, so first in is first due. An entry counts only while it is the
+    /// last word on its key: a SealedSecret that came and went again begins a new grace period.
+    queue: VecDeque<(Instant, Key)>,
+}
+
+impl Waiting {
+    /// The SealedSecret went now: whatever was known before does not count any more.
+    fn gone_now(&mut self, key: Key, now: Instant) {
+        self.since.insert(key.clone(), now);
+        self.queue.push_back((now, key));
+    }
+
+    /// There is none now; it may have gone before.
+    fn gone_at_least(&mut self, key: Key, now: Instant) {
+        if !self.since.contains_key(&key) {
+            self.gone_now(key, now);
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.queue.front().map(|(since, _)| *since + GRACE)
+    }
+
+    /// Those that have been without a SealedSecret for the whole grace period.
+    fn take_due(&mut self, now: Instant) -> Vec<Key> {
+        let mut due = Vec::new();
+        while self.next_due().is_some_and(|due| due <= now) {
+            if let Some((since, key)) = self.queue.pop_front()
+                && self.since.get(&key) == Some(&since)
+            {
+                self.since.remove(&key);
+                due.push(key);
+            }
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        ("n".into(), name.into())
+    }
+
+    #[test]
+    fn the_grace_period_begins_anew_with_each_deletion() {
+        let (mut waiting, start) = (Waiting::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        waiting.gone_now(key("a"), at(0));
+        // Made again and deleted again.
+        waiting.gone_now(key("a"), at(20));
+        assert!(waiting.take_due(at(31)).is_empty());
+        assert_eq!(waiting.take_due(at(50)), [key("a")]);
+        assert!(waiting.take_due(at(500)).is_empty(), "judged once");
+    }
+
+    #[test]
+    fn what_is_only_seen_again_does_not_put_it_off() {
+        let (mut waiting, start) = (Waiting::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        waiting.gone_at_least(key("a"), at(0));
+        waiting.gone_at_least(key("b"), at(10));
+        waiting.gone_at_least(key("a"), at(29));
+        assert_eq!(waiting.next_due(), Some(at(30)));
+        assert_eq!(waiting.take_due(at(30)), [key("a")]);
+        assert_eq!(waiting.take_due(at(40)), [key("b")]);
+    }
+}

@@ -148,6 +148,7 @@ mod tests {
             deleting: false,
             owned: Some(FieldSet::default()),
             foreign_keys: Vec::new(),
+            string_data_claims: Vec::new(),
         }
     }
 

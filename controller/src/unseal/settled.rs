@@ -84,7 +84,10 @@ pub fn is_settled(sealed: &SealedSecret, secret: Option<&BriefFacts>) -> bool {
 /// Whether our field manager still owns every field that we apply, and nobody added data.
 pub fn covers(sealed: &SealedSecret, secret: &BriefFacts) -> bool {
     let foreign = secret.has_foreign_keys && !ownership::merges(&sealed.spec.ownership);
-    !secret.deleting && !foreign && secret.owned == Some(expected_fields(sealed).digest())
+    !secret.deleting
+        && !foreign
+        && !secret.has_contested_keys
+        && secret.owned == Some(expected_fields(sealed).digest())
 }
 
 /// Whether the status says that this very spec was applied.
@@ -178,6 +181,7 @@ mod tests {
             resource_version: "9".into(),
             owned: Some(expected_fields(sealed).digest()),
             has_foreign_keys: false,
+            has_contested_keys: false,
             deleting: false,
         }
     }
@@ -210,6 +214,10 @@ mod tests {
             }),
             Some(BriefFacts {
                 has_foreign_keys: true,
+                ..good.clone()
+            }),
+            Some(BriefFacts {
+                has_contested_keys: true,
                 ..good.clone()
             }),
             Some(BriefFacts {

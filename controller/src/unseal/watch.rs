@@ -36,6 +36,7 @@ use super::{
     write::{Done, Unsealer, Written, api_error, key_of},
 };
 use crate::{
+    backoff::Patience,
     metrics::{Kind, Outcome},
     watched::{self, Watched},
 };
@@ -103,7 +104,7 @@ pub async fn run(
         let counted = context.clone();
         let watch = |api| {
             watcher(api, watcher::Config::default())
-                .default_backoff()
+                .backoff(Patience::default())
                 .modify(|guarded: &mut Guarded| {
                     if let Ok(sealed) = &mut guarded.0 {
                         settled::strip(sealed);
@@ -119,7 +120,7 @@ pub async fn run(
                         let key = (gone.namespace().unwrap_or_default(), gone.name_any());
                         counted.failures().remove(&key);
                         counted.unsealer.done().remove(&key);
-                        Suspect::One(key)
+                        Suspect::Deleted(key)
                     }
                     watcher::Event::InitDone => Suspect::All,
                     _ => return,
@@ -341,7 +342,7 @@ struct SecretWatch {
 async fn watch_secrets(mut context: SecretWatch) {
     let label = format!("{}={}", names::SEALED_LABEL, names::SEALED_LABEL_VALUE);
     let config = watcher::Config::default().labels(&label);
-    let watch = |api| watcher(api, config.clone()).default_backoff();
+    let watch = |api| watcher(api, config.clone()).backoff(Patience::default());
     let gone = |metadata| PartialObjectMeta::<Secret> {
         metadata,
         ..PartialObjectMeta::default()
@@ -359,7 +360,7 @@ async fn watch_secrets(mut context: SecretWatch) {
                 let _ = if exists {
                     context.drifted.unbounded_send(sealed).is_ok()
                 } else {
-                    context.suspect.unbounded_send(Suspect::One(key)).is_ok()
+                    context.suspect.unbounded_send(Suspect::Seen(key)).is_ok()
                 };
             }
         }
@@ -373,7 +374,7 @@ async fn watch_secrets(mut context: SecretWatch) {
 async fn watch_crd(unsealer: Unsealer) {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(unsealer.0.client.clone());
     let config = watcher::Config::default().fields(&format!("metadata.name={CRD_NAME}"));
-    let mut events = watcher(api, config).default_backoff().boxed();
+    let mut events = watcher(api, config).backoff(Patience::default()).boxed();
     while let Some(event) = events.next().await {
         let uid = match event {
             Ok(watcher::Event::Apply(crd) | watcher::Event::InitApply(crd)) => {

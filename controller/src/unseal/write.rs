@@ -15,7 +15,6 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, Preconditions},
     client::Body,
 };
-use serde_json::json;
 use tokio::sync::watch;
 
 use super::{
@@ -381,44 +380,6 @@ impl Unsealer {
                 &format!("deleting Secret {namespace}/{name} to create it anew"),
                 &error,
             )),
-        }
-    }
-
-    /// Apply alone never removes what others added. `None`: the Secret changed meanwhile.
-    async fn remove_foreign_keys(
-        &self,
-        sealed: &SealedSecret,
-        facts: SecretFacts,
-    ) -> Result<Option<SecretFacts>, UnsealError> {
-        if facts.foreign_keys.is_empty() || ownership::merges(&sealed.spec.ownership) {
-            return Ok(Some(facts));
-        }
-        let (namespace, name) = key_of(sealed);
-        let mut patch = vec![json!({
-            "op": "test", "path": "/metadata/resourceVersion", "value": facts.resource_version,
-        })];
-        for (key, _) in &facts.foreign_keys {
-            // Secret keys have neither `~` nor `/`: nothing to escape in a JSON pointer.
-            patch.push(json!({"op": "remove", "path": format!("/data/{key}")}));
-        }
-        let patch: json_patch::Patch = serde_json::from_value(patch.into())
-            .map_err(|error| api_error("building a patch", &kube::Error::SerdeError(error)))?;
-        let params = PatchParams {
-            field_manager: Some(names::UNSEAL_MANAGER.into()),
-            ..PatchParams::default()
-        };
-        let answer = self
-            .secrets(&namespace)
-            .patch_metadata(&name, &params, &Patch::Json::<()>(patch))
-            .await;
-        match answer {
-            Ok(secret) => Ok(Some(SecretFacts::of(&secret))),
-            // The test failed (422), the object changed under the patch (409), or it is gone (404).
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => Ok(None),
-            Err(error) => {
-                let doing = format!("removing keys of others from Secret {namespace}/{name}");
-                Err(api_error(&doing, &error))
-            }
         }
     }
 
