@@ -417,17 +417,13 @@ async fn replacing_never_loses_the_secret(world: &World) -> Result<()> {
         .find("v1", "Secret", "db")
         .await?
         .context("the Secret")?;
-    let watching = holds(
-        "the Secret",
-        Duration::from_secs(20),
-        async || {
-            Ok(match world.find("v1", "Secret", "db").await? {
-                Some(secret) if uid(&secret) == uid(&first) => Seen::Yes(()),
-                Some(_) => Seen::NotYet("another Secret of the same name".to_owned()),
-                None => Seen::NotYet("no Secret".to_owned()),
-            })
-        },
-    );
+    let watching = holds("the Secret", Duration::from_secs(20), async || {
+        Ok(match world.find("v1", "Secret", "db").await? {
+            Some(secret) if uid(&secret) == uid(&first) => Seen::Yes(()),
+            Some(_) => Seen::NotYet("another Secret of the same name".to_owned()),
+            None => Seen::NotYet("no Secret".to_owned()),
+        })
+    });
     let replacing = async {
         for round in 0..10 {
             let how = if round % 2 == 0 {
@@ -455,18 +451,14 @@ async fn grace_begins_with_each_deletion(world: &World) -> Result<()> {
     kubectl_apply(world, &sealed).await?;
     world.wait_for_value("db", "password", &value).await?;
     let there = async |period: u64| {
-        holds(
-            "the Secret",
-            Duration::from_secs(period),
-            async || {
-                let there = world.find("v1", "Secret", "db").await?.is_some();
-                Ok(if there {
-                    Seen::Yes(())
-                } else {
-                    Seen::NotYet("no Secret".to_owned())
-                })
-            },
-        )
+        holds("the Secret", Duration::from_secs(period), async || {
+            let there = world.find("v1", "Secret", "db").await?.is_some();
+            Ok(if there {
+                Seen::Yes(())
+            } else {
+                Seen::NotYet("no Secret".to_owned())
+            })
+        })
         .await
     };
     world.delete(OURS, "SealedSecret", "db").await?;
