@@ -224,6 +224,16 @@ impl Plane {
         .await
     }
 
+    /// The process ids: etcd, API server, controller-manager.
+    pub fn ids(&self) -> Result<[u32; 3]> {
+        let servers = self.servers();
+        let api = servers
+            .api
+            .as_ref()
+            .context("the API server is not running")?;
+        Ok([servers.etcd.id(), api.id(), servers.manager.id()])
+    }
+
     /// Resident memory in KiB, now and at its peak: etcd, API server, controller-manager.
     pub fn resident_kib(&self) -> Result<[(u64, u64); 3]> {
         let servers = self.servers();
@@ -371,6 +381,8 @@ fn start_api(
     if options.audit {
         args.push(format!("--audit-policy-file={}", file("audit.json")).into());
         args.push(format!("--audit-log-path={}", file("audit.log")).into());
+        // Above this size, in MB, it would go on in another file.
+        args.push("--audit-log-maxsize=8192".into());
     }
     Server::start(Start {
         name: "kube-apiserver",
