@@ -33,6 +33,7 @@ fn remote(server: &Server, path: &str, credentials: Option<Credentials>) -> Remo
         reference: branch("main"),
         credentials,
         ca: Some(server.ca.clone()),
+        proxy: None,
         timeout: Duration::from_secs(20),
     }
 }

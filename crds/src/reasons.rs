@@ -138,8 +138,14 @@ reasons! {
 
     // Drift and events.
 
+    /// No object of a sync differs from its revision, and every kind is watched.
+    InSync,
+    /// No object of a sync is known to differ, but some kinds cannot be watched and are looked at at the interval.
+    PartlyWatched,
     /// Something that the controller keeps was changed by someone else and has been restored.
     DriftCorrected,
+    /// Another manager changes an object again each time after it was restored.
+    Contended,
     /// A Secret was written.
     Unsealed,
 }

@@ -17,7 +17,6 @@ fn greedy() -> Value {
         "source": {"git": {
             "url": "git@git.example.com:shop.git",
             "ref": {"semver": ">=1"},
-            "proxySecretRef": {"name": "proxy"},
             "submodules": true,
             "verify": {"mode": "Head", "secretRef": {"name": "signers"}},
         }},

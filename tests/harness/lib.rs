@@ -9,6 +9,7 @@
 //! | how kube-apiserver and its companions are built | [`tools`] |
 //! | a control plane on loopback | [`plane`] |
 //! | Git over https | [`git_server`], [`repository`] |
+//! | a proxy in front of it | [`proxy`] |
 //! | the controller as a child process | [`controller`] |
 //! | the command-line tool | [`waxwing`] |
 //! | one scenario's own corner of all that | [`world`] |
@@ -24,6 +25,7 @@ pub mod git_server;
 pub mod janitor;
 pub mod plane;
 pub mod process;
+pub mod proxy;
 pub mod repository;
 pub mod tls;
 pub mod tools;

@@ -10,6 +10,7 @@ use libtest_mimic::{Arguments, Trial};
 use tests::{RUNTIME, janitor, plane, world::World};
 
 mod canary;
+mod drift;
 mod harness;
 mod install;
 mod life;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         harness::scenarios(),
         install::scenarios(),
         sync::scenarios(),
+        drift::scenarios(),
         source::scenarios(),
         refused::scenarios(),
         rules::scenarios(),

@@ -17,6 +17,10 @@ pub fn scenarios() -> Vec<Trial> {
             adopting_takes_the_secret_over,
         ),
         shared(
+            "ownership::a_sync_that_may_update_the_secret_adopts_it_at_once",
+            a_sync_adopts_at_once,
+        ),
+        shared(
             "ownership::merging_keeps_what_others_have_there",
             merging_keeps_what_others_have_there,
         ),
@@ -159,6 +163,37 @@ async fn merging_keeps_what_others_have_there(world: &World) -> Result<()> {
         })
         .await
         .map(drop)
+}
+
+/// The consent is the account's right; no other part of the controller may refuse in between.
+async fn a_sync_adopts_at_once(world: &World) -> Result<()> {
+    theirs(world, json!({"password": "theirs"}), false).await?;
+    let (sealed, value) = world.sealed_secret("db", "password").await?;
+    let git = world.repository("app").await?;
+    git.write(
+        "db.yaml",
+        sealed.replace("\nspec:\n", "\nspec:\n  ownership: {mode: Adopt}\n"),
+    )?;
+    let commit = git.push("First").await?;
+    world.sync("app", &git, json!({})).await?;
+    world.wait_applied("app", &commit).await?;
+    check(
+        world.value("db", "password").await? == Some(value),
+        "the sealed value",
+    )?;
+    let events = tests::cluster::Kind::of("v1", "Event");
+    let events = world
+        .cluster()
+        .list(&events, Some(&world.namespace))
+        .await?;
+    let refused: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["reason"] == "NotOurs")
+        .collect();
+    check(
+        refused.is_empty(),
+        &format!("no refusal on the way, not {refused:?}"),
+    )
 }
 
 async fn an_empty_secret_can_be_adopted(world: &World) -> Result<()> {

@@ -17,6 +17,10 @@ pub fn scenarios() -> Vec<Trial> {
             an_empty_revision_prunes_nothing,
         ),
         shared(
+            "refused::a_revision_that_has_nothing_of_what_there_is_prunes_nothing",
+            a_revision_that_has_nothing_of_it,
+        ),
+        shared(
             "refused::plaintext_secrets_are_refused",
             plaintext_secrets_are_refused,
         ),
@@ -59,6 +63,37 @@ async fn an_empty_revision_prunes_nothing(world: &World) -> Result<()> {
         )
         .await?;
     world.wait_gone("v1", "ConfigMap", "settings").await
+}
+
+/// Somebody wrote the wrong directory.
+async fn a_revision_that_has_nothing_of_it(world: &World) -> Result<()> {
+    let git = world.repository("app").await?;
+    git.write("right/map.yaml", world.config_map("settings", "a", "b"))?;
+    git.write("right/more.yaml", world.config_map("more", "a", "b"))?;
+    git.write("wrong/map.yaml", world.config_map("other", "a", "b"))?;
+    let commit = git.push("First").await?;
+    world.sync("app", &git, json!({"path": "right"})).await?;
+    world.wait_applied("app", &commit).await?;
+    let path = |path: &str| json!({"spec": {"path": path}});
+    world
+        .patch(OURS, "ManifestSync", "app", path("wrong"))
+        .await?;
+    let words = ["allowEmpty", "spec.path", "/settings"];
+    let sync = world
+        .wait_condition("ManifestSync", "app", "Ready", "False", &words)
+        .await?;
+    check(
+        reason(&sync, "Ready") == "EmptyRevision",
+        &format!("EmptyRevision, not: {}", sync["status"]),
+    )?;
+    for (name, there) in [("settings", true), ("more", true), ("other", false)] {
+        let found = world.find("v1", "ConfigMap", name).await?.is_some();
+        check(found == there, &format!("{name} to be there: {there}"))?;
+    }
+    world
+        .patch(OURS, "ManifestSync", "app", path("right"))
+        .await?;
+    world.wait_applied("app", &commit).await.map(drop)
 }
 
 async fn plaintext_secrets_are_refused(world: &World) -> Result<()> {

@@ -6,6 +6,7 @@ use serde_json::json;
 use tests::{
     canary,
     git_server::Access,
+    proxy::Proxy,
     world::{
         World,
         condition::{check, reason},
@@ -24,6 +25,14 @@ pub fn scenarios() -> Vec<Trial> {
         shared(
             "source::credentials_come_from_a_secret",
             credentials_come_from_a_secret,
+        ),
+        shared(
+            "source::a_corrected_secret_is_used_without_being_asked",
+            a_corrected_secret_is_used,
+        ),
+        shared(
+            "source::a_proxy_with_a_password_is_used_for_everything",
+            a_proxy_with_a_password,
         ),
     ]
 }
@@ -110,6 +119,65 @@ async fn credentials_come_from_a_secret(world: &World) -> Result<()> {
     world.cluster().apply(&[right]).await?;
     world.reconcile("ManifestSync", "app").await?;
     let sync = world.wait_applied("app", &commit).await?;
+    check(
+        !sync["status"].to_string().contains(password.as_str()),
+        "no password in the status",
+    )
+}
+
+async fn a_corrected_secret_is_used(world: &World) -> Result<()> {
+    let password = canary::value();
+    world.git.set_access(Access::Basic {
+        user: "robot".to_owned(),
+        password: password.clone(),
+    });
+    let git = world.repository("app").await?;
+    git.write("map.yaml", world.config_map("settings", "mode", "on"))?;
+    let commit = git.push("First").await?;
+    let wrong = world.git_secret(&[("username", "robot"), ("password", "wrong")]);
+    world.cluster().apply(&[wrong]).await?;
+    let never = json!({"interval": "1h", "retryInterval": "1h"});
+    world.sync("app", &git, never).await?;
+    let sync = world
+        .wait_condition("ManifestSync", "app", "Ready", "False", &["secretRef"])
+        .await?;
+    check(
+        reason(&sync, "Ready") == "SourceUnauthorized",
+        &format!("SourceUnauthorized, not: {}", sync["status"]),
+    )?;
+    let right = world.git_secret(&[("username", "robot"), ("password", &password)]);
+    world.cluster().apply(&[right]).await?;
+    world.wait_applied("app", &commit).await.map(drop)
+}
+
+async fn a_proxy_with_a_password(world: &World) -> Result<()> {
+    let password = canary::value();
+    let proxy = Proxy::start("robot", &password).await?;
+    let secret = |password: &str| {
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "proxy", "namespace": world.namespace},
+            "stringData": {"address": proxy.url(), "username": "robot", "password": password}})
+    };
+    let git = world.repository("app").await?;
+    git.write("map.yaml", world.config_map("settings", "mode", "on"))?;
+    let commit = git.push("First").await?;
+    world.cluster().apply(&[secret("wrong")]).await?;
+    let through = json!({"source": {"git": {"proxySecretRef": {"name": "proxy"}}}});
+    world.sync("app", &git, through).await?;
+    let words = ["407", "proxySecretRef"];
+    let sync = world
+        .wait_condition("ManifestSync", "app", "Ready", "False", &words)
+        .await?;
+    check(
+        reason(&sync, "Ready") == "SourceUnauthorized",
+        &format!("SourceUnauthorized, not: {}", sync["status"]),
+    )?;
+    check(
+        world.git.counts().listings == 0,
+        "nothing to reach the server past the proxy",
+    )?;
+    world.cluster().apply(&[secret(&password)]).await?;
+    let sync = world.wait_applied("app", &commit).await?;
+    check(proxy.tunnels() > 0, "the proxy to be used")?;
     check(
         !sync["status"].to_string().contains(password.as_str()),
         "no password in the status",

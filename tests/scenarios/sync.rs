@@ -5,8 +5,9 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tests::{
     canary,
+    wait::Seen,
     world::{
-        ACCOUNT, OURS, World,
+        ACCOUNT, OURS, SOON, World,
         condition::{check, message, reason},
     },
 };
@@ -41,8 +42,12 @@ pub fn scenarios() -> Vec<Trial> {
             a_kind_and_its_objects,
         ),
         shared(
-            "sync::what_was_changed_by_hand_is_put_right_at_the_interval",
+            "sync::what_was_changed_by_hand_is_put_right",
             what_was_changed_by_hand_is_put_right,
+        ),
+        shared(
+            "sync::what_kubectl_applied_before_is_taken_over",
+            what_kubectl_applied_is_taken_over,
         ),
         shared(
             "sync::syncing_again_writes_nothing",
@@ -282,6 +287,7 @@ async fn a_kind_and_its_objects(world: &World) -> Result<()> {
     world.cluster().apply(&[binding]).await?;
     let group = format!("{}.example.org", world.namespace);
     let git = world.repository("app").await?;
+    git.write("map.yaml", world.config_map("settings", "mode", "on"))?;
     git.write(
         "a-widget.yaml",
         format!(
@@ -309,7 +315,6 @@ async fn a_kind_and_its_objects(world: &World) -> Result<()> {
     // The definition holds everybody's widgets: it stays, and the status says so.
     git.remove("b-definition.yaml")?;
     git.remove("a-widget.yaml")?;
-    git.write("map.yaml", world.config_map("settings", "mode", "on"))?;
     let commit = git.push("Less").await?;
     let sync = world.wait_applied("app", &commit).await?;
     let widgets = format!("widgets.{group}");
@@ -357,16 +362,57 @@ async fn what_was_changed_by_hand_is_put_right(world: &World) -> Result<()> {
         .wait_condition("SealedSecret", "db", "Ready", "True", &[])
         .await?;
     world.wait_for_value("db", "password", &value).await?;
-    let events = tests::cluster::Kind::of("v1", "Event");
-    let events = world
-        .cluster()
-        .list(&events, Some(&world.namespace))
-        .await?;
-    let told = events.iter().any(|event| {
-        let note = event["message"].as_str().unwrap_or_default();
-        event["reason"] == "DriftCorrected" && note.contains("/deleted (deleted)")
-    });
-    check(told, &format!("an event that names it, not: {events:?}"))
+    let kind = tests::cluster::Kind::of("v1", "Event");
+    tests::wait::until("an event that names it", SOON, async || {
+        let events = world.cluster().list(&kind, Some(&world.namespace)).await?;
+        let told = events.iter().any(|event| {
+            let note = event["message"].as_str().unwrap_or_default();
+            event["reason"] == "DriftCorrected" && note.contains("/deleted (deleted)")
+        });
+        Ok(if told {
+            Seen::Yes(())
+        } else {
+            Seen::NotYet(format!("{events:?}"))
+        })
+    })
+    .await
+}
+
+/// A team moves what it applied by hand into Git, and drops a field on the way.
+async fn what_kubectl_applied_is_taken_over(world: &World) -> Result<()> {
+    let old = format!(
+        "{}  dropped: \"yes\"\n",
+        world.config_map("settings", "mode", "kubectl")
+    );
+    let cluster = world.cluster();
+    let apply = ["apply", "-f", "-"];
+    cluster
+        .kubectl_with(cluster.kubeconfig(), &apply, Some(old.as_bytes()))
+        .await?
+        .ok()?;
+    // Somebody else's field is not kubectl's to give.
+    let theirs = json!({"data": {"theirs": "stays"}});
+    world.patch("v1", "ConfigMap", "settings", theirs).await?;
+    let git = world.repository("app").await?;
+    git.write("map.yaml", world.config_map("settings", "mode", "git"))?;
+    let commit = git.push("First").await?;
+    world.sync("app", &git, json!({})).await?;
+    world.wait_applied("app", &commit).await?;
+    let map = world
+        .find("v1", "ConfigMap", "settings")
+        .await?
+        .context("the ConfigMap")?;
+    check(
+        map["data"] == json!({"mode": "git", "theirs": "stays"}),
+        &format!("what Git no longer names to be gone, not {}", map["data"]),
+    )?;
+    let annotations = &map["metadata"]["annotations"];
+    check(
+        annotations
+            .get("kubectl.kubernetes.io/last-applied-configuration")
+            .is_none(),
+        "kubectl's copy of the object to be gone",
+    )
 }
 
 async fn syncing_again_writes_nothing(world: &World) -> Result<()> {

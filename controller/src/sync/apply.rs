@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
 use super::discovery::{Discovery, Lookup};
+use super::drift::{Drifted, How};
 use super::members::Fingerprint;
 use super::order::Stage;
 use super::plan::{Item, MemberKey};
@@ -20,7 +21,7 @@ use super::problem::Problem;
 use super::review::{
     Brought, PARALLEL, Reviewed, Reviewer, Verdict, malformed, sealed_secret, unsealing,
 };
-use super::ssa::Seen;
+use super::ssa::{Refusal, Seen};
 
 /// Between two looks at a definition that is not established yet. It takes the API server some tens of
 /// milliseconds, so a watch would cost more than it saves.
@@ -37,6 +38,8 @@ pub struct Applied {
     pub problems: Vec<Problem>,
     /// Whether anything at all was written before something failed.
     pub wrote: bool,
+    /// What was changed, seen as drift: how each object stood before it was written.
+    pub restored: Vec<Drifted>,
 }
 
 /// Writes plans.
@@ -104,8 +107,11 @@ impl Applier<'_> {
                 if one.item.kind_is_brought {
                     self.resolve(&mut one.item).await?;
                 }
-                let (verdict, live) = self.reviewer.dry_run(&one.item, brought).await?;
-                one.live_version = live.and_then(|live| live.meta.resource_version);
+                let foretold = self.reviewer.dry_run(&one.item, brought).await?;
+                let verdict = foretold.verdict;
+                one.live_version = foretold.live.and_then(|live| live.meta.resource_version);
+                one.taken = foretold.taken;
+                one.takeover = foretold.takeover;
                 // Something that it needs is of this very step: only the apply itself can tell.
                 one.verdict = if verdict == Verdict::Deferred {
                     Verdict::Changed
@@ -161,7 +167,13 @@ impl Applier<'_> {
             match result {
                 Ok(done) => {
                     applied.wrote |= done.wrote;
-                    applied.changed += usize::from(done.wrote);
+                    if done.wrote {
+                        applied.changed += 1;
+                        applied.restored.extend(done.was.map(|how| Drifted {
+                            key: key.clone(),
+                            how,
+                        }));
+                    }
                     if let Some(fingerprint) = done.fingerprint {
                         applied.standing.insert(key, fingerprint);
                     }
@@ -173,33 +185,57 @@ impl Applier<'_> {
     }
 
     async fn one(&self, one: &Reviewed) -> Result<Done, Problem> {
+        // The watch on SealedSecrets would open it as soon as it is stored, and not know of the consent that the
+        // account gives: it waits until both are written.
+        let namespace = one.item.id.namespace.clone().unwrap_or_default();
+        let alone = if one.unseal {
+            let key = (namespace, one.item.id.name.clone());
+            Some(self.reviewer.unsealer.lock(&key).await)
+        } else {
+            None
+        };
         let (seen, done) = match one.verdict {
             Verdict::Unchanged(fingerprint) => (
                 None,
                 Done {
                     wrote: false,
                     fingerprint: Some(fingerprint),
+                    was: None,
                 },
             ),
             Verdict::Changed | Verdict::Deferred => {
-                let seen = self
-                    .reviewer
-                    .writer
+                let writer = &self.reviewer.writer;
+                if let Some(patch) = &one.takeover {
+                    writer.take_over(&one.item, patch).await.map_err(|answer| {
+                        self.reviewer.problem(&one.item, &Refusal::Api(answer))
+                    })?;
+                }
+                let seen = writer
                     .apply(&one.item)
                     .await
                     .map_err(|refusal| self.reviewer.problem(&one.item, &refusal))?;
                 let wrote = seen.meta.resource_version != one.live_version;
                 let fingerprint = self.reviewer.set.fingerprint(&seen.meta);
-                (Some(seen), Done { wrote, fingerprint })
+                let was = Some(match &one.live_version {
+                    None => How::Gone,
+                    Some(_) => How::Changed(one.taken.clone()),
+                });
+                let done = Done {
+                    wrote,
+                    fingerprint,
+                    was,
+                };
+                (Some(seen), done)
             }
         };
         if one.unseal {
             self.unseal(one, seen).await?;
         }
+        drop(alone);
         Ok(done)
     }
 
-    /// Writes the Secret of a SealedSecret that the API server has accepted as the account.
+    /// Writes the Secret of a SealedSecret that the API server has accepted as the account. The caller holds its lock.
     async fn unseal(&self, one: &Reviewed, seen: Option<Seen>) -> Result<(), Problem> {
         let item = &one.item;
         let seen = match seen {
@@ -246,7 +282,7 @@ impl Applier<'_> {
         let opened = opened.map_err(|error| unsealing(item, &error))?;
         self.reviewer
             .unsealer
-            .write(opened, &accepted, one.consent)
+            .write_alone(opened, &accepted, one.consent)
             .await
             .map_err(|error| unsealing(item, &error))?;
         Ok(())
@@ -323,6 +359,8 @@ impl Applier<'_> {
 struct Done {
     wrote: bool,
     fingerprint: Option<Fingerprint>,
+    /// How it stood before, if it was written.
+    was: Option<How>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -377,6 +415,8 @@ mod tests {
                 unseal: false,
                 consent: crate::unseal::Consent::OfSecretOnly,
                 live_version: None,
+                taken: Vec::new(),
+                takeover: None,
             })
             .collect();
         let applier = Applier {

@@ -28,16 +28,28 @@ pub enum NotOurs {
 }
 
 /// A digest of the fields that our field manager owns on an object. It changes when somebody else takes a field
-/// from us, and only then or when we apply something else; it says nothing about values.
+/// from us, and only then or when we apply something else; it says nothing about values. Cut to 16 bytes: one is kept
+/// for each object, and nobody gains anything by forging one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint([u8; 32]);
+pub struct Fingerprint([u8; 16]);
 
 impl ApplySet {
     /// The ApplySet of the ManifestSync `namespace/name`. The id is the one that KEP-3659 specifies for a parent
     /// of this name, namespace, kind and group.
     pub fn of(namespace: &str, name: &str) -> Self {
         let parent = format!("{name}.{namespace}.ManifestSync.{}", names::GROUP);
-        let hash = Base64UrlUnpadded::encode_string(&Sha256::digest(parent.as_bytes()));
+        Self::of_hash(&Base64UrlUnpadded::encode_string(&Sha256::digest(
+            parent.as_bytes(),
+        )))
+    }
+
+    /// The ApplySet with this id; `None` for text that is not the id of one.
+    pub fn with_id(id: &str) -> Option<Self> {
+        let hash = id.strip_prefix("applyset-")?.strip_suffix("-v1")?;
+        (hash.len() == 43 && hash.is_ascii()).then(|| Self::of_hash(hash))
+    }
+
+    fn of_hash(hash: &str) -> Self {
         let manager = format!(
             "{}{}",
             names::SYNC_MANAGER_PREFIX,
@@ -112,10 +124,16 @@ impl ApplySet {
             hash.update(entry.as_bytes());
             hash.update([0]);
         }
-        Some(Fingerprint(hash.finalize().into()))
+        let mut short = [0; 16];
+        short.copy_from_slice(&hash.finalize()[..16]);
+        Some(Fingerprint(short))
     }
 
-    fn entries<'a>(&'a self, meta: &'a ObjectMeta) -> impl Iterator<Item = &'a ManagedFieldsEntry> {
+    /// What our field manager applied, as `managedFields` has it: one entry for each version of the API.
+    pub fn entries<'a>(
+        &'a self,
+        meta: &'a ObjectMeta,
+    ) -> impl Iterator<Item = &'a ManagedFieldsEntry> {
         meta.managed_fields.iter().flatten().filter(|entry| {
             entry.manager.as_deref() == Some(&self.manager)
                 && entry.operation.as_deref() == Some("Apply")
@@ -157,6 +175,9 @@ mod tests {
             format!("waxwing-sync:{}", &EXPECTED_ID["applyset-".len()..][..12])
         );
         assert!(set.id().len() <= 63, "a label value");
+        assert_eq!(ApplySet::with_id(set.id()), Some(set));
+        assert_eq!(ApplySet::with_id("applyset-x-v1"), None);
+        assert_eq!(ApplySet::with_id("somebody's"), None);
     }
 
     const EXPECTED_ID: &str = "applyset-yMTN8qkZq5lt2EanzvkvmjECWn3ruZZzIlw68URA1x8-v1";

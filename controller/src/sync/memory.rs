@@ -3,12 +3,16 @@
 //! nothing, makes a whole pass, and finds that nothing differs.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crds::reasons::Reason;
+
+use super::drift::State;
 use super::members::Fingerprint;
 use super::parent::Extent;
 use super::plan::MemberKey;
+use super::quarrel::Quarrels;
 use super::status::Report;
 
 /// What is remembered about one sync.
@@ -23,14 +27,24 @@ pub struct Entry {
     /// The last attempt, if it failed.
     pub failed: Option<Failed>,
     /// What the last complete pass left in the cluster.
-    pub standing: Option<Standing>,
+    pub standing: Option<Arc<Standing>>,
     /// The failure that was told last, so that it is told once.
     pub told: Option<String>,
+    /// When drift is looked at again although nothing happened: an object that was left alone is due.
+    pub drift_at: Option<Instant>,
+    /// How often correcting drift failed in a row.
+    pub drift_failures: u32,
+    /// How drift was told last.
+    pub drift_told: Option<State>,
+    /// Objects that somebody else changes again and again.
+    pub quarrels: Quarrels,
 }
 
 /// A failed attempt.
 #[derive(Clone, Debug)]
 pub struct Failed {
+    /// Why, in one word.
+    pub reason: Reason,
     /// The commit, when it got as far as that.
     pub commit: Option<String>,
     /// How many in a row, from 1.
@@ -73,8 +87,8 @@ pub enum Due {
 pub enum Need {
     /// All of it.
     Pass,
-    /// It was applied: only what is not as it was applied any more.
-    Drift,
+    /// None: it was applied. Whether it still stands is a matter of drift.
+    Stands,
     /// It failed, and its retry is not due.
     Nothing,
 }
@@ -120,7 +134,7 @@ impl Entry {
             };
         }
         match &self.standing {
-            Some(standing) if standing.commit == commit => Need::Drift,
+            Some(standing) if standing.commit == commit => Need::Stands,
             _ => Need::Pass,
         }
     }
@@ -168,7 +182,6 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use crds::conditions::Outcome;
-    use crds::reasons::Reason;
     use k8s_openapi::jiff::Timestamp;
 
     use super::*;
@@ -191,6 +204,7 @@ mod tests {
 
     fn failed(commit: &str, retry_at: Instant, waits_for_key: Option<u64>) -> Failed {
         Failed {
+            reason: Reason::PlanRefused,
             commit: Some(commit.into()),
             times: 1,
             retry_at,
@@ -231,10 +245,10 @@ mod tests {
     fn a_standing_revision_is_only_checked_for_drift() {
         let now = Instant::now();
         let entry = Entry {
-            standing: Some(standing("a")),
+            standing: Some(Arc::new(standing("a"))),
             ..Entry::default()
         };
-        assert_eq!(entry.need("a", 0, now), Need::Drift);
+        assert_eq!(entry.need("a", 0, now), Need::Stands);
         assert_eq!(entry.need("b", 0, now), Need::Pass);
         assert_eq!(Entry::default().need("a", 0, now), Need::Pass);
     }
@@ -243,7 +257,7 @@ mod tests {
     fn a_failed_revision_waits_for_its_retry_and_a_new_commit_does_not() {
         let now = Instant::now();
         let entry = Entry {
-            standing: Some(standing("a")),
+            standing: Some(Arc::new(standing("a"))),
             failed: Some(failed("b", now + MINUTE, None)),
             ..Entry::default()
         };
@@ -261,17 +275,18 @@ mod tests {
     fn an_outage_of_the_source_does_not_make_everything_be_applied_again() {
         let now = Instant::now();
         let outage = Some(Failed {
+            reason: Reason::SourceUnavailable,
             commit: None,
             times: 3,
             retry_at: now + MINUTE,
             waits_for_key: None,
         });
         let entry = Entry {
-            standing: Some(standing("a")),
+            standing: Some(Arc::new(standing("a"))),
             failed: outage,
             ..Entry::default()
         };
-        assert_eq!(entry.need("a", 0, now), Need::Drift);
+        assert_eq!(entry.need("a", 0, now), Need::Stands);
         assert_eq!(entry.need("b", 0, now), Need::Pass);
     }
 

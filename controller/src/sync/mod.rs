@@ -4,12 +4,15 @@
 //! reconcile ── due? ──> pass ── source ──> render ──> plan ──> review ──> apply ──> prune ──> status
 //!     │      (memory,     │    (source/)  (manifests) (pure)  (access,   (order,   (members)  (pure)
 //!     │       schedule)   │                                    ssa, unseal) unseal)
-//!     └── delete          └── nothing new? drift (inventory: metadata lists)
+//!     └── delete
+//!
+//! watches ── live ──> reconcile ── drift ──> pass/drift ── render ──> plan ──> review ──> apply    (what drifted only)
+//! secrets (of the source, by name) ──> reconcile
 //! ```
 //!
-//! What decides is pure and tested without a cluster: `plan`, `order`, `members`, `drift`, `prune::choose`,
-//! `schedule`, `memory`, `status`, `refuse`. What talks to the API server is a thin shell: `review`, `ssa`, `apply`,
-//! `inventory`, `parent`, `pass`.
+//! What decides is pure and tested without a cluster: `plan`, `order`, `members`, `live`, `drift`, `fields`,
+//! `quarrel`, `takeover`, `prune::choose`, `schedule`, `memory`, `status`, `refuse`. What talks to the API server is a
+//! thin shell: `review`, `ssa`, `apply`, `inventory`, `parent`, `pass`, `watches`, `secrets`.
 //!
 //! Three rules hold everywhere here. Nothing of a revision is written while anything is wrong with it. Nothing is
 //! deleted that is not ours (`members`). What the account of a sync may not do, is not done for it with the
@@ -25,7 +28,9 @@ mod delete;
 mod discovery;
 mod drift;
 mod events;
+mod fields;
 mod inventory;
+mod live;
 mod members;
 mod memory;
 mod order;
@@ -34,6 +39,7 @@ mod pass;
 mod plan;
 mod problem;
 mod prune;
+mod quarrel;
 mod reconcile;
 mod refuse;
 mod report;
@@ -41,8 +47,11 @@ mod review;
 mod schedule;
 #[cfg(test)]
 mod scripted;
+mod secrets;
 mod ssa;
 mod status;
+mod takeover;
+mod watches;
 
 pub use self::access::Account;
 pub use self::reconcile::run;
@@ -58,7 +67,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::discovery::Discovery;
 use self::memory::Memory;
+use self::secrets::Secrets;
 use self::source::GitSource;
+use self::watches::Watches;
 use crate::metrics::Metrics;
 use crate::unseal::Unsealer;
 use crate::watched::Watched;
@@ -102,6 +113,10 @@ struct Shared {
     metrics: Metrics,
     discovery: Discovery,
     memory: Memory,
+    /// Watches on the members.
+    watches: Watches,
+    /// How the sources are reached.
+    secrets: Secrets,
     recorder: Recorder,
     /// The controller's own account, which opt-in commands name.
     controller: Account,

@@ -3,9 +3,11 @@
 //! ```text
 //! fetch    which commit, and its files             account   as whom, and may the controller
 //! prune    what the revision no longer has         told      what is said about it in the end
+//! drift    between two revisions: what somebody changed is put right
 //! ```
 
 mod account;
+mod drift;
 mod fetch;
 mod prune;
 mod told;
@@ -20,6 +22,7 @@ use crds::SourceStatus;
 use crds::reasons::Reason;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
+use kube::runtime::reflector::ObjectRef;
 use manifests::Object;
 
 use super::Shared;
@@ -27,7 +30,7 @@ use super::access::Account;
 use super::answer::Answer;
 use super::apply::{Applied, Applier};
 use super::discovery::{Kinds, Lookup};
-use super::drift::{Drifted, drifted};
+use super::drift::Drifted;
 use super::members::ApplySet;
 use super::memory::{Entry, Need, Standing};
 use super::parent::Extent;
@@ -55,9 +58,7 @@ pub struct Done {
     /// The commit, when it got as far as that.
     pub commit: Option<String>,
     /// What stands in the cluster now, when everything was applied.
-    pub standing: Option<Standing>,
-    /// What had drifted and was put right.
-    pub corrected: Vec<Drifted>,
+    pub standing: Option<Arc<Standing>>,
     /// What the revision no longer has and pruning keeps.
     pub kept: Vec<MemberKey>,
     /// How long the source asked to be left alone.
@@ -93,13 +94,11 @@ struct Attempt {
     counts: Option<(usize, usize)>,
 }
 
-/// What shortens a pass, or makes it quieter.
+/// What shortens a pass.
 struct Haste<'a> {
     /// With what was applied before, only what drifted is looked at.
-    standing: Option<&'a Standing>,
-    drifted: Vec<Drifted>,
-    /// A retry, or a repair, is no change of state: that it is under way is not worth a write.
-    quiet: bool,
+    standing: &'a Standing,
+    drifted: &'a [Drifted],
 }
 
 impl<'a> Pass<'a> {
@@ -138,44 +137,21 @@ impl<'a> Pass<'a> {
             source,
             counts: None,
         };
-        let drifted = match need {
+        match need {
             Need::Nothing => return Passed::NotDue,
-            Need::Pass => Vec::new(),
-            Need::Drift => match self.drifted(entry).await {
-                Ok(drifted) if drifted.is_empty() => return self.unchanged(entry),
-                Ok(drifted) => drifted,
-                Err(problem) => return self.stopped(Some(attempt), problem.into()),
-            },
-        };
-        let standing = entry.standing.as_ref().filter(|_| need == Need::Drift);
+            Need::Stands => return self.unchanged(entry),
+            Need::Pass => {}
+        }
         let failed = entry
             .failed
             .as_ref()
             .and_then(|failed| failed.commit.as_ref());
-        let haste = Haste {
-            quiet: standing.is_some() || failed == Some(&attempt.revision.commit),
-            standing,
-            drifted,
-        };
-        match self.make(&remote, &mut attempt, haste).await {
+        // A retry is no change of state: that it is under way is not worth a write.
+        let quiet = failed == Some(&attempt.revision.commit);
+        match self.make(&remote, &mut attempt, quiet).await {
             Ok(done) => Passed::Done(Box::new(done)),
             Err(stop) => self.stopped(Some(attempt), stop),
         }
-    }
-
-    /// What is not as the last pass left it.
-    async fn drifted(&self, entry: &Entry) -> Result<Vec<Drifted>, Problem> {
-        let Some(standing) = &entry.standing else {
-            return Ok(Vec::new());
-        };
-        let lister = self.lister(self.impersonated()?);
-        let inventory = self
-            .within("looking for drift", async {
-                let kinds = self.kinds().await?;
-                Ok::<_, Problem>(lister.list(&standing.extent, &kinds, &self.set).await)
-            })
-            .await??;
-        Ok(drifted(&standing.objects, &inventory, &self.set))
     }
 
     /// Fetches, renders, plans, reviews, applies and prunes.
@@ -183,8 +159,29 @@ impl<'a> Pass<'a> {
         &self,
         remote: &Remote,
         attempt: &mut Attempt,
-        haste: Haste<'_>,
+        quiet: bool,
     ) -> Result<Done, Stop> {
+        let objects = self.objects(remote, attempt).await?;
+        if objects.is_empty() && !self.sync.spec.allow_empty {
+            attempt.counts = Some((0, 0));
+            let path = self.sync.spec.path.as_deref().unwrap_or_default();
+            return Err(empty(path).into());
+        }
+        let reviewer = self.within("asking as whom", self.reviewer()).await??;
+        let judge = self.judge(objects, &reviewer, None, attempt);
+        let verdicts = self.within("planning", judge).await??;
+        let open = |one: &&Reviewed| one.unseal || !matches!(one.verdict, Verdict::Unchanged(_));
+        let open = verdicts.iter().filter(open).count();
+        if open > 0 && !quiet && !self.restores(attempt) {
+            let (label, all) = (&attempt.revision.label, verdicts.len());
+            let message = format!("applying {label}: {open} of {all} objects are to be written");
+            self.shared.progress(self.sync, &message).await;
+        }
+        self.write(attempt, &reviewer, verdicts).await
+    }
+
+    /// Fetches and renders.
+    async fn objects(&self, remote: &Remote, attempt: &mut Attempt) -> Result<Vec<Object>, Stop> {
         let path = self.sync.spec.path.clone().unwrap_or_default();
         let limits = self.shared.settings.limits;
         let source = &self.shared.source;
@@ -192,24 +189,17 @@ impl<'a> Pass<'a> {
         let fetched = self.within("fetching", tree).await??;
         attempt.source.author = Some(fetched.author.clone());
         attempt.source.subject = Some(fetched.subject.clone());
+        self.render(fetched, path).await
+    }
 
-        let objects = self.render(fetched, path.clone()).await?;
-        if objects.is_empty() && !self.sync.spec.allow_empty {
-            attempt.counts = Some((0, 0));
-            return Err(empty(&path).into());
-        }
-        let reviewer = self.within("asking as whom", self.reviewer()).await??;
-        let judge = self.judge(objects, &reviewer, &haste, attempt);
-        let verdicts = self.within("planning", judge).await??;
-        let open = |one: &&Reviewed| one.unseal || !matches!(one.verdict, Verdict::Unchanged(_));
-        let open = verdicts.iter().filter(open).count();
-        if open > 0 && !haste.quiet {
-            let (label, all) = (&attempt.revision.label, verdicts.len());
-            let message = format!("applying {label}: {open} of {all} objects are to be written");
-            self.shared.progress(self.sync, &message).await;
-        }
-        self.write(attempt, &reviewer, verdicts, haste.drifted)
-            .await
+    /// Whether this very revision was applied before, by this spec: what differs from it now was changed by somebody.
+    fn restores(&self, attempt: &Attempt) -> bool {
+        let status = self.sync.status.as_ref();
+        status.is_some_and(|status| {
+            status.observed_generation == self.sync.metadata.generation
+                && status.last_applied_revision.as_deref() == Some(&attempt.revision.label)
+                && status.last_attempted_revision == status.last_applied_revision
+        })
     }
 
     async fn render(&self, fetched: SourceTree, path: String) -> Result<Vec<Object>, Stop> {
@@ -230,7 +220,7 @@ impl<'a> Pass<'a> {
         &self,
         objects: Vec<Object>,
         reviewer: &Reviewer,
-        haste: &Haste<'_>,
+        haste: Option<Haste<'_>>,
         attempt: &mut Attempt,
     ) -> Result<Vec<Reviewed>, Stop> {
         let mut kinds = self.kinds().await?;
@@ -260,10 +250,14 @@ impl<'a> Pass<'a> {
         let sealed = planned.items.iter().filter(|item| item.is_sealed()).count();
         attempt.counts = Some((planned.items.len(), sealed));
 
-        let changed: BTreeSet<&MemberKey> =
-            haste.drifted.iter().map(|drifted| &drifted.key).collect();
+        let drifted = haste.as_ref().map(|haste| haste.drifted);
+        let changed: BTreeSet<&MemberKey> = drifted
+            .unwrap_or_default()
+            .iter()
+            .map(|drifted| &drifted.key)
+            .collect();
         let settled = |key: &MemberKey| {
-            let fingerprint = haste.standing?.objects.get(key)?;
+            let fingerprint = haste.as_ref()?.standing.objects.get(key)?;
             (!changed.contains(key)).then_some(*fingerprint)
         };
         let (verdicts, found) = review(reviewer, planned.items, &settled).await;
@@ -282,19 +276,39 @@ impl<'a> Pass<'a> {
         attempt: &Attempt,
         reviewer: &Reviewer,
         verdicts: Vec<Reviewed>,
-        drifted: Vec<Drifted>,
     ) -> Result<Done, Stop> {
         let wanted: BTreeSet<MemberKey> = verdicts.iter().map(|one| one.item.key()).collect();
         let mut extent = Extent::of(verdicts.iter().map(|one| &one.item));
         extent.namespaces.insert(self.account.namespace.clone());
 
-        // The parent names a kind or namespace before its first object is written: nothing is orphaned by a crash.
         let (mut parent, known) = self.within("naming the members", self.parent()).await??;
+        let members = self.members(reviewer, &known, &wanted).await?;
+        // The parent names a kind or namespace before its first object is written: nothing is orphaned by a crash.
         let all = known.union(&extent);
         self.within("naming the members", parent.say(&all))
             .await?
             .map_err(|error| no_parent(&error))?;
+        self.watch(&all).await?;
+        let applied = self.apply(reviewer, verdicts).await?;
+        let pruning = if self.sync.spec.prune {
+            let prune = self.prune(reviewer, members, &all, &wanted, &extent, &mut parent);
+            self.within("pruning", prune)
+                .await
+                .unwrap_or_else(Into::into)
+        } else {
+            prune::Pruning::default()
+        };
+        self.watch(&pruning.left.clone().unwrap_or(all)).await?;
+        Ok(self.done(attempt, applied, pruning, extent))
+    }
 
+    /// Writes. What was written is known to the watches before their events come.
+    async fn apply(&self, reviewer: &Reviewer, verdicts: Vec<Reviewed>) -> Result<Applied, Stop> {
+        let written: BTreeSet<MemberKey> = verdicts
+            .iter()
+            .filter(|one| !matches!(one.verdict, Verdict::Unchanged(_)))
+            .map(|one| one.item.key())
+            .collect();
         let writing = Applier {
             client: reviewer.writer.client(),
             reviewer,
@@ -310,19 +324,24 @@ impl<'a> Pass<'a> {
                 ..Applied::default()
             },
         };
-        if !applied.problems.is_empty() {
-            return Err(Stop::Partly(applied));
+        for key in &written {
+            if let Some(fingerprint) = applied.standing.get(key) {
+                self.shared.watches.learn(&self.set, key, *fingerprint);
+            }
         }
-
-        let pruning = if self.sync.spec.prune {
-            let prune = self.prune(reviewer, &all, &wanted, &extent, &mut parent);
-            self.within("pruning", prune)
-                .await
-                .unwrap_or_else(Into::into)
+        if applied.problems.is_empty() {
+            Ok(applied)
         } else {
-            prune::Pruning::default()
-        };
-        Ok(self.done(attempt, applied, pruning, extent, drifted))
+            Err(Stop::Partly(applied))
+        }
+    }
+
+    /// Has the members in this extent watched, and nothing else for this sync.
+    async fn watch(&self, extent: &Extent) -> Result<(), Problem> {
+        let kinds = self.kinds().await?;
+        let sync = ObjectRef::new(&self.sync.name_any()).within(&self.account.namespace);
+        self.shared.watches.want(sync, &self.set, extent, &kinds);
+        Ok(())
     }
 
     async fn kinds(&self) -> Result<Arc<Kinds>, Problem> {

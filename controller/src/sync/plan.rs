@@ -109,7 +109,7 @@ pub fn plan(objects: Vec<Object>, ground: &Ground<'_>) -> Plan {
     let brought = brought_kinds(&objects);
     let mut problems = Vec::new();
     let (mut placed, mut targets) = (Vec::new(), Vec::new());
-    for object in objects {
+    for mut object in objects {
         match target(&object, ground.kinds, &brought) {
             Ok(target) => {
                 placed.push(place(object, &target.0, ground));
@@ -119,6 +119,7 @@ pub fn plan(objects: Vec<Object>, ground: &Ground<'_>) -> Plan {
                 // What is plaintext is said even where the rest of the object makes no sense.
                 problems.extend(plaintext(&object));
                 problems.push(problem);
+                object.wipe();
             }
         }
     }
@@ -135,7 +136,12 @@ pub fn plan(objects: Vec<Object>, ground: &Ground<'_>) -> Plan {
     }
 
     let mut items = Vec::with_capacity(placed.len());
-    for (object, (kind, kind_is_brought)) in placed.into_iter().zip(targets) {
+    for (mut object, (kind, kind_is_brought)) in placed.into_iter().zip(targets) {
+        // Refused, and so not even dry-run: plaintext goes no further than here.
+        if plaintext_secret(&object).is_some() {
+            object.wipe();
+            continue;
+        }
         let step = Step::of(&object.id.group, &object.id.kind);
         let Object {
             id,

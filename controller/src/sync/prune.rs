@@ -12,7 +12,7 @@ use futures::{StreamExt, stream};
 use kube::Client;
 use tokio::time::{Instant, sleep};
 
-use super::inventory::Member;
+use super::inventory::{Inventory, Member};
 use super::members::ApplySet;
 use super::order::{Stage, Step, kept_by_default};
 use super::plan::MemberKey;
@@ -59,6 +59,32 @@ pub fn choose(
         .sort_by(|a, b| (step(b), &a.key).cmp(&(step(a), &b.key)));
     choice.keep.sort();
     choice
+}
+
+/// The members that would go, if the revision has none of them. `None` when it has one, when nothing would go, and
+/// when not all could be looked at.
+pub fn prunes_everything(
+    inventory: &Inventory,
+    wanted: &BTreeSet<MemberKey>,
+    set: &ApplySet,
+) -> Option<Vec<MemberKey>> {
+    if !inventory.unknown.is_empty() || wanted.is_empty() {
+        return None;
+    }
+    let mut goes = Vec::new();
+    for member in &inventory.members {
+        let key = &member.key;
+        if set.owns(&member.meta).is_err() || kept_by_default(&key.group, &key.kind) {
+            continue;
+        }
+        if wanted.contains(key) {
+            return None;
+        }
+        if member.meta.deletion_timestamp.is_none() {
+            goes.push(key.clone());
+        }
+    }
+    (!goes.is_empty()).then_some(goes)
 }
 
 /// What pruning did.
@@ -230,6 +256,49 @@ mod tests {
             .map(|member| member.key.kind.as_str())
             .collect();
         assert_eq!(order, ["Deployment", "Secret", "ServiceAccount"]);
+    }
+
+    #[test]
+    fn a_revision_that_has_nothing_of_what_there_is_would_prune_everything() {
+        let inventory = |members| Inventory {
+            members,
+            unknown: Vec::new(),
+        };
+        let old = || {
+            vec![
+                ours("", "ConfigMap", "a"),
+                ours("", "ConfigMap", "b"),
+                ours("", "Namespace", "kept"),
+                member("", "ConfigMap", "copy", "somebody"),
+            ]
+        };
+        let wants = |name: &str| BTreeSet::from([ours("", "ConfigMap", name).key]);
+        let goes = prunes_everything(&inventory(old()), &wants("new"), &set()).unwrap();
+        let names: Vec<&str> = goes.iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(
+            prunes_everything(&inventory(old()), &wants("b"), &set()),
+            None
+        );
+        assert!(
+            prunes_everything(&inventory(old()), &wants("copy"), &set()).is_some(),
+            "what is not ours does not count"
+        );
+        let mut partly = inventory(old());
+        partly.unknown.push((
+            ("example.org".into(), "Widget".into()),
+            "its API does not answer".into(),
+        ));
+        assert_eq!(
+            prunes_everything(&partly, &wants("new"), &set()),
+            None,
+            "nobody knows"
+        );
+        assert_eq!(
+            prunes_everything(&inventory(old()), &BTreeSet::new(), &set()),
+            None,
+            "an empty revision is judged before it is planned"
+        );
     }
 
     #[test]

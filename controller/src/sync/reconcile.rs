@@ -23,11 +23,14 @@ use tokio_util::sync::CancellationToken;
 use super::access::Account;
 use super::delete::{NotYet, delete};
 use super::discovery::Discovery;
+use super::members::ApplySet;
 use super::memory::{Due, Entry, Failed, Memory};
 use super::pass::{Done, Pass, Passed};
-use super::report::{population, report};
+use super::report::{population, report, report_drift};
 use super::schedule::Periods;
+use super::secrets::Secrets;
 use super::status::Report;
+use super::watches::Watches;
 use super::{Shared, SyncContext, refuse};
 use crate::watched;
 
@@ -54,7 +57,11 @@ pub async fn run(context: SyncContext, shutdown: CancellationToken) {
         instance: None,
     };
     let controller = Account::of(&client, &settings.controller).await;
+    let (members, woken) = Watches::new(client.clone(), settings.watched.clone());
+    let secrets = Secrets::new(client.clone(), members.waker());
     let shared = Arc::new(Shared {
+        watches: members,
+        secrets,
         controller,
         discovery: Discovery::new(client.clone()),
         memory: Memory::default(),
@@ -84,6 +91,7 @@ pub async fn run(context: SyncContext, shutdown: CancellationToken) {
     let waiting = waiting_for_key(shared.clone(), store.clone());
     controller
         .reconcile_on(waiting)
+        .reconcile_on(woken)
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, |_, _, _| Action::requeue(API_RETRY), shared.clone())
         .for_each(|result| {
@@ -134,7 +142,13 @@ async fn reconcile(object: Arc<Guarded>, shared: Arc<Shared>) -> Result<Action, 
                 Finalizer::Apply(_) => Ok(Action::await_change()),
                 Finalizer::Cleanup(sync) => {
                     delete(&shared, &sync).await.map_err(SyncError::Delete)?;
-                    shared.memory.forget(&sync.uid().unwrap_or_default());
+                    let uid = sync.uid().unwrap_or_default();
+                    let namespace = sync.namespace().unwrap_or_default();
+                    shared.memory.forget(&uid);
+                    shared.secrets.forget(&uid);
+                    shared
+                        .watches
+                        .forget(&ApplySet::of(&namespace, &sync.name_any()));
                     Ok(Action::await_change())
                 }
             }
@@ -150,70 +164,138 @@ async fn reconcile(object: Arc<Guarded>, shared: Arc<Shared>) -> Result<Action, 
     })
 }
 
-/// Looks at a sync if it is due.
+/// Looks at a sync if it is due, or something happened to its members or to the Secrets of its source.
 async fn look(shared: &Shared, sync: &ManifestSync) -> Result<Action, SyncError> {
     let uid = sync.uid().unwrap_or_default();
+    let namespace = sync.namespace().unwrap_or_default();
+    let set = ApplySet::of(&namespace, &sync.name_any());
     let mut entry = shared.memory.recall(&uid);
     let reconcile_at = reconcile_at(sync);
     let now = Instant::now();
-    let asked = match entry.due(
-        sync.metadata.generation,
-        reconcile_at,
-        shared.unsealer.keys_version(),
-        now,
-    ) {
-        Due::Now { asked } => asked,
-        Due::After(wait) => return Ok(Action::requeue(wait)),
-        Due::OnChange => return Ok(Action::await_change()),
+    let keys_version = shared.unsealer.keys_version();
+    let due = entry.due(sync.metadata.generation, reconcile_at, keys_version, now);
+    let asked = match due {
+        Due::Now { asked } => Some(asked),
+        _ if shared.secrets.has_news(&uid) && !sync.spec.suspend => Some(false),
+        Due::After(_) | Due::OnChange => None,
     };
-    let periods = Periods::of(&sync.spec);
-    let failed_before = entry.failed.is_some();
+    let drift_is_due = entry.drift_at.is_some_and(|at| at <= now);
+    if asked.is_none() && !drift_is_due && !shared.watches.has_news(&set) {
+        return Ok(again(&entry));
+    }
     let account = refuse::account(
         &sync.spec,
-        &sync.namespace().unwrap_or_default(),
+        &namespace,
         shared.settings.default_service_account.as_deref(),
     );
-    let passed = match account {
-        Err((reason, message)) => said_only(Outcome::Stalled, reason, message),
-        Ok(_) if sync.spec.suspend => said_only(
-            Outcome::Suspended,
-            Reason::Suspended,
-            "spec.suspend is set: nothing is synced until it is removed".to_owned(),
-        ),
-        Ok(account) => {
-            let keys_version = shared.unsealer.keys_version();
-            let passed = Pass::new(shared, sync, account).run(&entry, asked).await;
-            if let Passed::Done(done) = &passed {
-                learn(&mut entry, done, &periods, keys_version);
+    let account = match account {
+        Ok(account) if !sync.spec.suspend => account,
+        not_now => {
+            if asked.is_none() {
+                return Ok(again(&entry));
             }
-            passed
+            let done = match not_now {
+                Err((reason, message)) => said_only(Outcome::Stalled, reason, message),
+                Ok(_) => said_only(
+                    Outcome::Suspended,
+                    Reason::Suspended,
+                    "spec.suspend is set: nothing is synced until it is removed".to_owned(),
+                ),
+            };
+            tell(shared, sync, &mut entry, &done).await?;
+            handled(&mut entry, sync);
+            (entry.failed, entry.next, entry.drift_at) = (None, None, None);
+            shared.memory.remember(&uid, entry);
+            return Ok(Action::await_change());
         }
     };
-    if let Passed::Done(done) = &passed {
-        report(shared, sync, done, failed_before, entry.told.as_deref())
-            .await
-            .map_err(SyncError::Api)?;
-        let fails = matches!(done.report.outcome, Outcome::Retrying | Outcome::Stalled);
-        entry.told = fails.then(|| done.report.message.clone());
+
+    let periods = Periods::of(&sync.spec);
+    let pass = Pass::new(shared, sync, account);
+    let mut complete = false;
+    if let Some(asked) = asked {
+        let passed = pass.run(&entry, asked).await;
+        if let Passed::Done(done) = &passed {
+            complete = done.standing.is_some() && done.report.drift.is_some();
+            let failed_before = entry.failed.is_some();
+            learn(&mut entry, done, &periods, keys_version);
+            tell_of(shared, sync, &mut entry, done, failed_before).await?;
+        }
+        // Only what was reported is remembered as handled: a status that could not be written is made anew.
+        handled(&mut entry, sync);
+        entry.next = next(&entry, &passed, &periods, Instant::now());
     }
-    // Only what was reported is remembered as handled: a status that could not be written is made anew.
-    entry.generation = sync.metadata.generation;
-    entry.reconcile_at = reconcile_at.map(str::to_owned);
-    entry.next = next(&entry, &passed, &periods, Instant::now());
-    let action = entry.next.map_or_else(Action::await_change, |next| {
-        Action::requeue(next.saturating_duration_since(Instant::now()))
-    });
+    // After a pass that applied everything there is nothing to look for.
+    if !complete && let Some(looked) = pass.look(&mut entry, asked.is_some()).await {
+        if let Some(Passed::Done(done)) = &looked.failed {
+            learn(&mut entry, done, &periods, keys_version);
+            tell_of(shared, sync, &mut entry, done, false).await?;
+            if let Some(failed) = &entry.failed {
+                entry.next = Some(
+                    entry
+                        .next
+                        .map_or(failed.retry_at, |next| next.min(failed.retry_at)),
+                );
+            }
+        }
+        // Until the first listings have ended nobody knows what is not watched.
+        let is_told = shared.watches.is_listed(&set);
+        let news = entry.drift_told.as_ref() != Some(&looked.state.lasting());
+        if !looked.state.corrected.is_empty() || (is_told && news) {
+            report_drift(shared, sync, &looked.state, entry.drift_told.as_ref())
+                .await
+                .map_err(SyncError::Api)?;
+            entry.drift_told = Some(looked.state.lasting());
+        }
+    }
+    let action = again(&entry);
     shared.memory.remember(&uid, entry);
     Ok(action)
 }
 
-fn said_only(outcome: Outcome, reason: Reason, message: String) -> Passed {
-    Passed::Done(Box::new(Done::says(Report::says(
-        outcome,
-        reason,
-        message,
-        Timestamp::now(),
-    ))))
+/// Looked at again at the next poll, or when drift that was left alone is due.
+fn again(entry: &Entry) -> Action {
+    let next = [entry.next, entry.drift_at].into_iter().flatten().min();
+    next.map_or_else(Action::await_change, |next| {
+        Action::requeue(next.saturating_duration_since(Instant::now()))
+    })
+}
+
+fn handled(entry: &mut Entry, sync: &ManifestSync) {
+    entry.generation = sync.metadata.generation;
+    entry.reconcile_at = reconcile_at(sync).map(str::to_owned);
+}
+
+async fn tell(
+    shared: &Shared,
+    sync: &ManifestSync,
+    entry: &mut Entry,
+    done: &Done,
+) -> Result<(), SyncError> {
+    let failed_before = entry.failed.is_some();
+    tell_of(shared, sync, entry, done, failed_before).await
+}
+
+async fn tell_of(
+    shared: &Shared,
+    sync: &ManifestSync,
+    entry: &mut Entry,
+    done: &Done,
+    failed_before: bool,
+) -> Result<(), SyncError> {
+    report(shared, sync, done, failed_before, entry.told.as_deref())
+        .await
+        .map_err(SyncError::Api)?;
+    let fails = matches!(done.report.outcome, Outcome::Retrying | Outcome::Stalled);
+    entry.told = fails.then(|| done.report.message.clone());
+    if let Some(state) = &done.report.drift {
+        entry.drift_told = Some(state.lasting());
+    }
+    Ok(())
+}
+
+fn said_only(outcome: Outcome, reason: Reason, message: String) -> Done {
+    Done::says(Report::says(outcome, reason, message, Timestamp::now()))
 }
 
 /// What a pass teaches for the next one.
@@ -239,6 +321,7 @@ fn learn(entry: &mut Entry, done: &Done, periods: &Periods, keys_version: u64) {
                 .iter()
                 .any(|problem| problem.waits_for_key);
             entry.failed = Some(Failed {
+                reason: done.report.reason,
                 commit: done.commit.clone(),
                 times,
                 retry_at: Instant::now() + wait,

@@ -1,6 +1,7 @@
 //! What is said about a pass: status, events, log lines, metrics. Nothing is said twice, and nothing when nothing
 //! happened.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crds::conditions::{self, Outcome};
@@ -14,6 +15,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
 use super::Shared;
+use super::drift::State;
 use super::events::{Weight, publish};
 use super::members::ApplySet;
 use super::pass::Done;
@@ -62,27 +64,61 @@ pub async fn report(
             .await;
         }
     }
-    let (namespace, name) = (sync.namespace().unwrap_or_default(), sync.name_any());
-    if !done.corrected.is_empty() && report.outcome == Outcome::Ready {
-        let what: Vec<String> = done.corrected.iter().map(ToString::to_string).collect();
-        let note = format!(
-            "put right what was changed outside Git: {}",
-            what.join(", ")
-        );
-        for _ in &what {
-            shared.metrics.drift_repaired(Kind::ManifestSync);
-        }
-        tracing::info!(%namespace, %name, "{note}");
-        publish(
-            &shared.recorder,
-            sync,
-            Weight::Normal,
-            Reason::DriftCorrected,
-            &note,
-        )
-        .await;
+    if let Some(state) = &report.drift {
+        tell_corrected(shared, sync, state).await;
     }
     Ok(())
+}
+
+/// Writes how the members stand, when that is not a part of what came of a pass, and the events that belong to it.
+pub async fn report_drift(
+    shared: &Shared,
+    sync: &ManifestSync,
+    state: &State,
+    told: Option<&State>,
+) -> Result<(), kube::Error> {
+    let api: Api<ManifestSync> =
+        Api::namespaced(shared.client.clone(), &sync.namespace().unwrap_or_default());
+    let live = match api.get_status(&sync.name_any()).await {
+        Ok(live) => live,
+        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let previous = live.status.unwrap_or_default();
+    let mut next = previous.clone();
+    let generation = sync.metadata.generation;
+    status::drift(&mut next, state, generation, Timestamp::now());
+    if next != previous {
+        write_status(shared, sync, &next).await?;
+    }
+    tell_corrected(shared, sync, state).await;
+    let known: BTreeSet<&str> = told
+        .into_iter()
+        .flat_map(|told| &told.open)
+        .map(|(_, what)| what.as_str())
+        .collect();
+    for (reason, what) in &state.open {
+        if !known.contains(what.as_str()) {
+            let (namespace, name) = (sync.namespace().unwrap_or_default(), sync.name_any());
+            tracing::warn!(%namespace, %name, %reason, "{what}");
+            publish(&shared.recorder, sync, Weight::Warning, *reason, what).await;
+        }
+    }
+    Ok(())
+}
+
+async fn tell_corrected(shared: &Shared, sync: &ManifestSync, state: &State) {
+    if state.corrected.is_empty() {
+        return;
+    }
+    for _ in &state.corrected {
+        shared.metrics.drift_repaired(Kind::ManifestSync);
+    }
+    let note = state.correction();
+    let (namespace, name) = (sync.namespace().unwrap_or_default(), sync.name_any());
+    tracing::info!(%namespace, %name, "{note}");
+    let reason = Reason::DriftCorrected;
+    publish(&shared.recorder, sync, Weight::Normal, reason, &note).await;
 }
 
 /// Events: when it begins to fail, when the cause changes, when it recovers, and when pruning newly keeps something.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crds::reasons::Reason;
 use crds::{OwnershipMode, SealedSecret, names};
 use futures::{StreamExt, stream};
+use serde_json::Value;
 
 use super::access::{Access, Account};
 use super::answer::{Answer, AnswerKind};
@@ -13,6 +14,7 @@ use super::members::{ApplySet, Fingerprint};
 use super::plan::{Item, MemberKey};
 use super::problem::Problem;
 use super::ssa::{Refusal, Seen, Writer, differs};
+use super::{fields, takeover};
 use crate::unseal::{Consent, UnsealError, Unsealer};
 
 /// How many requests one pass makes at a time. The client speaks HTTP/1.1, so this is also its connections.
@@ -62,6 +64,33 @@ pub struct Reviewed {
     pub consent: Consent,
     /// `resourceVersion` of the live object, when there is one that could be read.
     pub live_version: Option<String>,
+    /// Fields of ours that others took, each with who did it.
+    pub taken: Vec<String>,
+    /// Makes ours what `kubectl apply` owns, before the first apply.
+    pub takeover: Option<Value>,
+}
+
+/// What a dry run showed.
+pub struct Foretold {
+    /// What is to be done.
+    pub verdict: Verdict,
+    /// The object as it is; `None` when there is none, or it may not be read.
+    pub live: Option<Seen>,
+    /// Fields of ours that others took, each with who did it.
+    pub taken: Vec<String>,
+    /// Makes ours what `kubectl apply` owns.
+    pub takeover: Option<Value>,
+}
+
+impl From<Verdict> for Foretold {
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            live: None,
+            taken: Vec::new(),
+            takeover: None,
+        }
+    }
 }
 
 /// Reviews all items. Those whose key is in `settled` are known to be as Git says and are not asked about again.
@@ -124,6 +153,8 @@ impl Reviewer {
                     unseal: false,
                     consent,
                     live_version: None,
+                    taken: Vec::new(),
+                    takeover: None,
                 }),
                 Vec::new(),
             );
@@ -140,21 +171,23 @@ impl Reviewer {
             return (None, vec![problem]);
         }
         let mut problems = Vec::new();
-        let (verdict, live) = if item.kind_is_brought {
-            (Some(Verdict::Deferred), None)
+        let foretold = if item.kind_is_brought {
+            Some(Verdict::Deferred.into())
         } else {
             match self.dry_run(&item, brought).await {
-                Ok((verdict, live)) => (Some(verdict), live),
+                Ok(foretold) => Some(foretold),
                 Err(problem) => {
                     problems.push(problem);
-                    (None, None)
+                    None
                 }
             }
         };
         let (mut unseal, mut consent) = (false, Consent::OfSecretOnly);
         // What stands and is unchanged is not opened again: its own watch keeps its Secret.
-        let settled = matches!(verdict, Some(Verdict::Unchanged(_)))
-            && live.as_ref().is_some_and(is_unsealed);
+        let settled = foretold.as_ref().is_some_and(|foretold| {
+            matches!(foretold.verdict, Verdict::Unchanged(_))
+                && foretold.live.as_ref().is_some_and(is_unsealed)
+        });
         if item.is_sealed() && !settled {
             unseal = true;
             match self.open(&item).await {
@@ -162,13 +195,14 @@ impl Reviewer {
                 Err(problem) => problems.push(problem),
             }
         }
-        let live_version = live.and_then(|live| live.meta.resource_version);
-        let reviewed = verdict.map(|verdict| Reviewed {
+        let reviewed = foretold.map(|foretold: Foretold| Reviewed {
             item,
-            verdict,
+            verdict: foretold.verdict,
             unseal,
             consent,
-            live_version,
+            live_version: foretold.live.and_then(|live| live.meta.resource_version),
+            taken: foretold.taken,
+            takeover: foretold.takeover,
         });
         (reviewed, problems)
     }
@@ -196,28 +230,31 @@ impl Reviewer {
     }
 
     /// Dry-runs one object, and compares it with what lives.
-    pub async fn dry_run(
-        &self,
-        item: &Item,
-        brought: &Brought,
-    ) -> Result<(Verdict, Option<Seen>), Problem> {
+    pub async fn dry_run(&self, item: &Item, brought: &Brought) -> Result<Foretold, Problem> {
         let applied = match self.writer.dry_run(item).await {
             Ok(applied) => applied,
             Err(Refusal::Api(answer)) if waits_for(&answer, brought) => {
-                return Ok((Verdict::Deferred, None));
+                return Ok(Verdict::Deferred.into());
             }
             Err(refusal) => return Err(self.problem(item, &refusal)),
         };
         // Without the right to read there is nothing to compare with: the apply itself then changes what differs.
-        let live = self.writer.live(item).await.unwrap_or_default();
-        let verdict = match &live {
-            Some(live) if !differs(live, &applied, &self.set, &item.body) => self
-                .set
-                .fingerprint(&live.meta)
-                .map_or(Verdict::Changed, Verdict::Unchanged),
-            _ => Verdict::Changed,
+        let Some(live) = self.writer.live(item).await.unwrap_or_default() else {
+            return Ok(Verdict::Changed.into());
         };
-        Ok((verdict, live))
+        let verdict = if differs(&live, &applied, &self.set, &item.body) {
+            Verdict::Changed
+        } else {
+            self.set
+                .fingerprint(&live.meta)
+                .map_or(Verdict::Changed, Verdict::Unchanged)
+        };
+        Ok(Foretold {
+            verdict,
+            taken: fields::taken(&live.meta, &applied.meta, &self.set),
+            takeover: takeover::patch(&live.meta, &self.set),
+            live: Some(live),
+        })
     }
 
     /// Opens a SealedSecret in memory, asks whether its Secret would be ours to write, and forgets it again: it is

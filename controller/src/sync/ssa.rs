@@ -6,6 +6,7 @@
 
 use crds::names;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::{
     ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy,
 };
@@ -80,6 +81,30 @@ impl Writer {
     /// Applies the object.
     pub async fn apply(&self, item: &Item) -> Result<Seen, Refusal> {
         self.send(item, false).await
+    }
+
+    /// Makes ours what `kubectl apply` owns (see [`super::takeover`]). Somebody else's write in between is an answer
+    /// that passes.
+    pub async fn take_over(&self, item: &Item, patch: &Value) -> Result<(), Answer> {
+        let secret = item.kind.may_quote_values();
+        let patch: json_patch::Patch = serde_json::from_value(patch.clone())
+            .map_err(|error| Answer::of(&kube::Error::SerdeError(error), secret))?;
+        let params = PatchParams {
+            field_manager: Some(self.set.manager().to_owned()),
+            ..PatchParams::default()
+        };
+        let api = self.api(&item.kind, item.id.namespace.as_deref());
+        let patch = Patch::Json::<()>(patch);
+        match api.patch_metadata(&item.id.name, &params, &patch).await {
+            Ok(_) => Ok(()),
+            // The test of the patch failed: it changed since it was read.
+            Err(kube::Error::Api(status)) if status.is_invalid() => Err(Answer {
+                kind: AnswerKind::Unavailable,
+                message: "it changed while it was being taken over from kubectl; tried again"
+                    .to_owned(),
+            }),
+            Err(error) => Err(Answer::of(&error, secret)),
+        }
     }
 
     /// Deletes an object if it still is the one with this uid. `true` when it was there. With `foreground`, the
@@ -179,10 +204,6 @@ impl From<DynamicObject> for Seen {
 /// Whether applying would change the object: anything but what the API server counts by itself, and what is
 /// somebody else's to say (`status`, unless Git says it).
 pub fn differs(live: &Seen, applied: &Seen, set: &ApplySet, body: &Value) -> bool {
-    let (Some(live_rest), Some(applied_rest)) = (&live.rest, &applied.rest) else {
-        // A Secret's content is not asked for, so the API server decides: an apply that changes nothing writes nothing.
-        return true;
-    };
     if set.fingerprint(&live.meta) != set.fingerprint(&applied.meta) {
         return true;
     }
@@ -196,6 +217,16 @@ pub fn differs(live: &Seen, applied: &Seen, set: &ApplySet, body: &Value) -> boo
     if meta(live) != meta(applied) {
         return true;
     }
+    let (Some(live_rest), Some(applied_rest)) = (&live.rest, &applied.rest) else {
+        // A Secret's content is not asked for. The API server stamps our entry anew when an apply changes anything.
+        // To the second, so an apply of just now says nothing.
+        let before = stamps(&live.meta, set);
+        let recent = Timestamp::now() - SignedDuration::from_secs(3);
+        let is_told = before
+            .iter()
+            .all(|time| time.is_some_and(|time| time < recent));
+        return !is_told || before != stamps(&applied.meta, set);
+    };
     let says_status = body.get("status").is_some();
     let fields = |value: &'_ Value| -> Vec<(String, Value)> {
         let mut fields: Vec<(String, Value)> = value
@@ -209,6 +240,13 @@ pub fn differs(live: &Seen, applied: &Seen, set: &ApplySet, body: &Value) -> boo
         fields
     };
     fields(live_rest) != fields(applied_rest)
+}
+
+/// When our applies changed the object last.
+fn stamps(meta: &ObjectMeta, set: &ApplySet) -> Vec<Option<Timestamp>> {
+    set.entries(meta)
+        .map(|entry| entry.time.as_ref().map(|time| time.0))
+        .collect()
 }
 
 #[cfg(test)]
@@ -265,12 +303,23 @@ mod tests {
     }
 
     #[test]
-    fn the_content_of_a_secret_is_never_compared_here() {
+    fn a_secret_differs_when_the_api_server_stamped_the_apply_anew() {
         let set = ApplySet::of("team-a", "app");
-        let secret = || Seen {
-            meta: ObjectMeta::default(),
+        let secret = |time: &str| Seen {
+            meta: serde_json::from_value(
+                json!({"managedFields": [{"manager": set.manager(), "operation": "Apply",
+                "time": time, "fieldsV1": {"f:immutable": {}}}]}),
+            )
+            .unwrap(),
             rest: None,
         };
-        assert!(differs(&secret(), &secret(), &set, &json!({})));
+        let before = || secret("2026-01-01T00:00:00Z");
+        assert!(!differs(&before(), &before(), &set, &json!({})));
+        let now = Timestamp::now().to_string();
+        assert!(differs(&before(), &secret(&now), &set, &json!({})));
+        assert!(
+            differs(&secret(&now), &secret(&now), &set, &json!({})),
+            "nobody can tell within the same second"
+        );
     }
 }

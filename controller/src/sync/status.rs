@@ -9,6 +9,7 @@ use crds::{FailingObject, HistoryEntry, ManifestSyncStatus, SourceStatus, Summar
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
+use super::drift::State;
 use super::problem::Problem;
 
 /// Problems that the status lists; the condition says how many there are.
@@ -41,6 +42,8 @@ pub struct Report {
     pub started: Timestamp,
     /// How long it took.
     pub duration: Duration,
+    /// How its members stand, where that is known.
+    pub drift: Option<State>,
 }
 
 impl Report {
@@ -63,6 +66,7 @@ impl Report {
             pruned: 0,
             started,
             duration: Duration::ZERO,
+            drift: None,
         }
     }
 }
@@ -109,15 +113,41 @@ pub fn after(
         next.summary = Some(Summary {
             objects: count(objects),
             ready: None,
-            drifted: 0,
+            drifted: next.summary.map_or(0, |summary| summary.drifted),
             sealed: count(sealed),
             failing: count(report.problems.len()),
         });
     } else if let Some(summary) = &mut next.summary {
         summary.failing = count(report.problems.len());
     }
+    if let Some(state) = &report.drift {
+        drift(&mut next, state, generation, now);
+    }
     remember(&mut next.history, report);
     next
+}
+
+/// Writes how the members stand: the condition `Drifted`, and how many differ.
+pub fn drift(
+    status: &mut ManifestSyncStatus,
+    state: &State,
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    let previous = conditions::find(&status.conditions, conditions::DRIFTED);
+    let (drifted, reason, message) = state.condition(previous);
+    conditions::set(
+        &mut status.conditions,
+        conditions::DRIFTED,
+        drifted,
+        reason,
+        &message,
+        generation,
+        now,
+    );
+    if let Some(summary) = &mut status.summary {
+        summary.drifted = count(state.open.len());
+    }
 }
 
 /// The status while a revision is being applied.

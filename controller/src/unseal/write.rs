@@ -147,21 +147,11 @@ impl Unsealer {
     /// Writes the Secret, then the status of its SealedSecret (`applied`: as the API server
     /// answered, with uid and generation).
     ///
+    /// The caller holds [`Unsealer::lock`].
+    ///
     /// # Errors
     /// Why the Secret could not be written; the status says it too.
-    pub async fn write(
-        &self,
-        unsealed: Unsealed,
-        applied: &SealedSecret,
-        consent: Consent,
-    ) -> Result<Written, UnsealError> {
-        let key = key_of(applied);
-        let _alone = self.lock(&key).await;
-        self.write_alone(unsealed, applied, consent).await
-    }
-
-    /// [`Unsealer::write`] for a caller that holds the lock.
-    pub(super) async fn write_alone(
+    pub(crate) async fn write_alone(
         &self,
         unsealed: Unsealed,
         applied: &SealedSecret,
@@ -202,7 +192,9 @@ impl Unsealer {
         }
     }
 
-    pub(super) async fn lock(&self, key: &Key) -> tokio::sync::OwnedMutexGuard<()> {
+    /// One writer at a time for each name. A sync holds it from before the SealedSecret is applied, so that the
+    /// unsealing watch comes after its Secret is written.
+    pub(crate) async fn lock(&self, key: &Key) -> tokio::sync::OwnedMutexGuard<()> {
         let lock = {
             let mut locks = self.0.locks.lock().unwrap_or_else(PoisonError::into_inner);
             if locks.len() > 1024 {

@@ -170,6 +170,7 @@ pub fn remote(url: &str, reference: Reference) -> Remote {
         reference,
         credentials: None,
         ca: None,
+        proxy: None,
         timeout: Duration::from_secs(30),
     }
 }

@@ -27,10 +27,6 @@ impl ManifestSyncSpec {
                     .as_ref()
                     .is_some_and(|reference| reference.semver.is_some()),
             ),
-            (
-                "spec.source.git.proxySecretRef",
-                git.proxy_secret_ref.is_some(),
-            ),
             ("spec.source.git.submodules", asks(git.submodules)),
             ("spec.source.git.verify", git.verify.is_some()),
             ("spec.render: Kustomize", self.render == Render::Kustomize),

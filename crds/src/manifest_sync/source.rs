@@ -37,7 +37,8 @@ pub struct GitSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
 
-    /// Not built yet: Secret of this namespace with the address of a proxy.
+    /// Secret of this namespace with the `address` of an HTTP proxy (`http://proxy.example:3128`), and `username` and
+    /// `password` where it asks for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_secret_ref: Option<LocalReference>,
 

@@ -103,7 +103,9 @@ impl Pass<'_> {
             .get_metadata(&self.sync.name_any())
             .await
             .map_err(|error| no_parent(&error))?;
-        let said = Extent::read(&live.metadata);
+        let mut said = Extent::read(&live.metadata);
+        // The annotation names the others.
+        said.namespaces.insert(self.account.namespace.clone());
         Ok((Parent::new(api, &live.metadata, self.set.clone()), said))
     }
 }

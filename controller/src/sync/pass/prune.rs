@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use crds::reasons::Reason;
 use kube::ResourceExt as _;
 
-use super::{Pass, no_kinds, no_parent};
+use super::{Pass, no_parent};
 use crate::sync::inventory::Inventory;
 use crate::sync::parent::{Extent, Parent};
 use crate::sync::plan::MemberKey;
 use crate::sync::problem::Problem;
-use crate::sync::prune::{Choice, Pruned, choose, prune};
+use crate::sync::prune::{Choice, Pruned, choose, prune, prunes_everything};
 use crate::sync::review::Reviewer;
 
 /// What pruning did and left.
@@ -20,6 +21,8 @@ pub(super) struct Pruning {
     pub kept: Vec<MemberKey>,
     /// Kinds that could not be looked through, in words.
     pub notes: Vec<String>,
+    /// Where members may be left; `None` when nobody looked.
+    pub left: Option<Extent>,
 }
 
 impl From<Problem> for Pruning {
@@ -36,21 +39,41 @@ impl From<Problem> for Pruning {
 }
 
 impl Pass<'_> {
-    /// Deletes what the revision no longer has. `all` is where members may be, `extent` where the revision's are.
+    /// The members as they are before anything is written, where they may be pruned. Refuses a revision that has none
+    /// of them: then all would go, and the cause is more often a wrong path or branch than a wish.
+    pub(super) async fn members(
+        &self,
+        reviewer: &Reviewer,
+        known: &Extent,
+        wanted: &BTreeSet<MemberKey>,
+    ) -> Result<Inventory, Problem> {
+        if !self.sync.spec.prune || known.kinds.is_empty() {
+            return Ok(Inventory::default());
+        }
+        let kinds = self.kinds().await?;
+        let lister = self.lister(reviewer.writer.client());
+        let listing = lister.list(known, &kinds, &self.set);
+        let inventory = self.within("looking for its objects", listing).await?;
+        if !self.sync.spec.allow_empty
+            && let Some(goes) = prunes_everything(&inventory, wanted, &self.set)
+        {
+            return Err(prunes_all(&goes));
+        }
+        Ok(inventory)
+    }
+
+    /// Deletes what the revision no longer has, of these `members`. `all` is where members may be, `extent` where the
+    /// revision's are.
     pub(super) async fn prune(
         &self,
         reviewer: &Reviewer,
+        members: Inventory,
         all: &Extent,
         wanted: &BTreeSet<MemberKey>,
         extent: &Extent,
         parent: &mut Parent,
     ) -> Pruning {
-        let kinds = match self.shared.discovery.kinds().await {
-            Ok(kinds) => kinds,
-            Err(error) => return no_kinds(&error).into(),
-        };
-        let lister = self.lister(reviewer.writer.client());
-        let Inventory { members, unknown } = lister.list(all, &kinds, &self.set).await;
+        let Inventory { members, unknown } = members;
         let itself = (self.account.namespace.as_str(), &*self.sync.name_any());
         let choice = choose(members, wanted, &self.set, itself);
         let left = left(extent, all, &choice, &unknown);
@@ -74,8 +97,24 @@ impl Pass<'_> {
             pruned,
             kept: keep,
             notes,
+            left: Some(left),
         }
     }
+}
+
+fn prunes_all(goes: &[MemberKey]) -> Problem {
+    let count = goes.len();
+    let named: Vec<String> = goes.iter().take(3).map(MemberKey::display).collect();
+    let more = if count > named.len() { ", …" } else { "" };
+    Problem::general(
+        Reason::EmptyRevision,
+        format!(
+            "the revision has none of the objects that this sync made, so all {count} of them would be deleted ({}{more}); \
+             nothing was changed. Correct spec.path or spec.source.git.ref; or, if that is meant, set spec.allowEmpty: true \
+             until it is done",
+            named.join(", ")
+        ),
+    )
 }
 
 /// Where members may be left: those of the revision, those that are kept, those that were deleted just now (they may

@@ -1,14 +1,15 @@
 //! What is said about a pass in the end.
 
+use std::sync::Arc;
+
 use crds::conditions::Outcome;
 use crds::reasons::Reason;
 use crds::{SourceStatus, SyncResult};
 
-use super::fetch;
 use super::prune::Pruning;
 use super::{Attempt, Done, Pass, Passed, Stop};
 use crate::sync::apply::Applied;
-use crate::sync::drift::Drifted;
+use crate::sync::drift::State;
 use crate::sync::memory::{Entry, Standing};
 use crate::sync::parent::Extent;
 use crate::sync::plan::MemberKey;
@@ -26,7 +27,6 @@ impl Done {
             report,
             commit,
             standing: None,
-            corrected: Vec::new(),
             kept: Vec::new(),
             retry_after: None,
         }
@@ -80,7 +80,7 @@ impl Pass<'_> {
                 } else {
                     Outcome::Retrying
                 };
-                let reason = fetch::reason(&error);
+                let reason = error.reason();
                 said(
                     outcome,
                     reason,
@@ -149,29 +149,47 @@ impl Pass<'_> {
         applied: Applied,
         pruning: Pruning,
         extent: Extent,
-        corrected: Vec<Drifted>,
     ) -> Done {
         let commit = attempt.revision.commit.clone();
-        let report = self.completed(
+        let restores = self.restores(attempt);
+        let corrected: Vec<String> = if restores {
+            applied.restored.iter().map(ToString::to_string).collect()
+        } else {
+            Vec::new()
+        };
+        // Whether every kind may be watched is known when the first listings have ended.
+        let is_told = !corrected.is_empty() || self.shared.watches.is_listed(&self.set);
+        let drift = is_told.then(|| State {
+            corrected,
+            open: Vec::new(),
+            blind: self.shared.watches.blind(&self.set),
+            fresh: !restores,
+        });
+        let mut report = self.completed(
             &attempt.revision.label,
             &attempt.source,
             attempt.counts.unwrap_or_default(),
             applied.changed,
             &pruning,
         );
-        let standing = (report.outcome == Outcome::Ready).then(|| Standing {
-            commit: commit.clone(),
-            objects: applied.standing,
-            extent,
-            report: Report {
-                applied: 0,
-                pruned: 0,
-                ..report.clone()
-            },
+        if report.outcome == Outcome::Ready {
+            report.drift = drift;
+        }
+        let standing = (report.outcome == Outcome::Ready).then(|| {
+            Arc::new(Standing {
+                commit: commit.clone(),
+                objects: applied.standing,
+                extent,
+                report: Report {
+                    applied: 0,
+                    pruned: 0,
+                    drift: None,
+                    ..report.clone()
+                },
+            })
         });
         Done {
             standing,
-            corrected,
             kept: pruning.kept,
             ..Done::new(report, Some(commit))
         }

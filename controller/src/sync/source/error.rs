@@ -111,6 +111,32 @@ pub enum SourceError {
         /// The library's reason.
         why: String,
     },
+    /// The proxy does not answer, or does not reach the server.
+    #[error(
+        "cannot reach {host} through the proxy {proxy}: {why}. Check the Secret of spec.source.git.proxySecretRef, and whether the proxy may connect there"
+    )]
+    Proxy {
+        /// Host name of the proxy.
+        proxy: String,
+        /// Host name of the server.
+        host: String,
+        /// The reason, such as `connection refused`.
+        why: String,
+    },
+    /// The proxy does not take the credentials, or asks for some (407).
+    #[error(
+        "the proxy {proxy} refused access (HTTP 407): check `username` and `password` in the Secret of spec.source.git.proxySecretRef"
+    )]
+    ProxyDenied {
+        /// Host name of the proxy.
+        proxy: String,
+    },
+    /// The Secret with the proxy cannot be used.
+    #[error("the Secret of spec.source.git.proxySecretRef cannot be used: {why}")]
+    ProxyRefused {
+        /// Which key, and what is wrong with it; never a value.
+        why: String,
+    },
     /// The server sent the client elsewhere, in a way that is not followed.
     #[error("{url} redirects {why}. Write the final address in spec.source.git.url")]
     RedirectRefused {
@@ -200,7 +226,7 @@ impl SourceError {
     /// The reason for a condition of the `ManifestSync`.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::AccessDenied { .. } => Reason::SourceUnauthorized,
+            Self::AccessDenied { .. } | Self::ProxyDenied { .. } => Reason::SourceUnauthorized,
             Self::AddressBlocked { .. }
             | Self::RedirectRefused { .. }
             | Self::UrlRefused { .. } => Reason::SourceRefused,
@@ -209,13 +235,14 @@ impl SourceError {
             Self::EmptyRepository { .. }
             | Self::ReferenceNotFound { .. }
             | Self::ReferenceRefused { .. } => Reason::RefNotFound,
-            Self::SecretRefused { .. } => Reason::SourceCredentials,
+            Self::ProxyRefused { .. } | Self::SecretRefused { .. } => Reason::SourceCredentials,
             Self::NameRefused { .. } => Reason::RenderFailed,
             Self::Timeout { .. } => Reason::TimedOut,
             Self::Connect { .. }
             | Self::Dns { .. }
             | Self::Interrupted { .. }
             | Self::Protocol { .. }
+            | Self::Proxy { .. }
             | Self::RepositoryNotFound { .. }
             | Self::Status { .. }
             | Self::Store { .. }

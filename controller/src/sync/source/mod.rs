@@ -39,7 +39,7 @@ use tokio_util::sync::DropGuard;
 use zeroize::Zeroizing;
 
 pub use self::error::SourceError;
-pub use self::secret::from_secret;
+pub use self::secret::{from_secret, proxy_from_secret};
 
 use self::client::Clients;
 use self::protocol::Connection;
@@ -89,6 +89,8 @@ pub struct Remote {
     /// PEM certificates. When given, only these may sign the server's certificate; otherwise the
     /// image's own.
     pub ca: Option<Vec<u8>>,
+    /// Reaches the server; directly when `None`.
+    pub proxy: Option<Proxy>,
     /// Deadline of each call.
     pub timeout: Duration,
 }
@@ -119,6 +121,15 @@ pub enum Credentials {
     },
     /// `Authorization: Bearer`.
     Bearer(Zeroizing<String>),
+}
+
+/// An HTTP proxy that tunnels (`CONNECT`, RFC 9110). It sees the server's name and nothing of what is said. Holds
+/// secrets: no `Debug`, no `Clone`.
+pub struct Proxy {
+    /// `http://host:port` or `https://host:port`, without userinfo.
+    pub address: String,
+    /// User name and password, when it asks for them.
+    pub credentials: Option<(Zeroizing<String>, Zeroizing<String>)>,
 }
 
 /// A commit, as the server named it.
@@ -258,8 +269,12 @@ impl GitSource {
         address: &Address,
         byte_limit: u64,
     ) -> Result<Exchange, SourceError> {
+        let (client, via) = self
+            .clients
+            .reaching(remote.ca.as_deref(), remote.proxy.as_ref())?;
         Exchange::new(
-            self.clients.with_ca(remote.ca.as_deref())?,
+            client,
+            via,
             address,
             remote.credentials.as_ref(),
             remote.timeout,
@@ -327,6 +342,7 @@ mod tests {
             reference: Reference::DefaultBranch,
             credentials: None,
             ca: None,
+            proxy: None,
             timeout: Duration::from_secs(1),
         };
         let revision = Revision {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use zeroize::Zeroizing;
 
-use super::{Credentials, SourceError};
+use super::{Credentials, Proxy, SourceError};
 
 /// What a Secret says about reaching a repository: `username` and `password`, or `bearerToken`;
 /// `ca.crt` (PEM), alone or with either. The names are those that Flux uses.
@@ -75,6 +75,44 @@ pub fn from_secret(
         ));
     }
     Ok((credentials, ca))
+}
+
+/// What a Secret says about a proxy: `address`, and `username` and `password` where the proxy asks for them. The names
+/// are those that Flux uses.
+///
+/// # Errors
+/// [`SourceError::ProxyRefused`] when a key is missing, empty, not text, or not built yet; it names keys and never
+/// values.
+pub fn proxy_from_secret(data: &BTreeMap<String, ByteString>) -> Result<Proxy, SourceError> {
+    read_proxy(data).map_err(|error| match error {
+        SourceError::SecretRefused { why } => SourceError::ProxyRefused { why },
+        other => other,
+    })
+}
+
+fn read_proxy(data: &BTreeMap<String, ByteString>) -> Result<Proxy, SourceError> {
+    for key in ["ca.crt", "tls.crt", "tls.key"] {
+        if data.contains_key(key) {
+            return Err(refused(&format!(
+                "`{key}` is for TLS with the proxy itself, which is not built yet; remove it"
+            )));
+        }
+    }
+    let address = text(data, "address")?
+        .ok_or_else(|| refused("it has no `address`, such as http://proxy.example:3128"))?;
+    let credentials = match (text(data, "username")?, text(data, "password")?) {
+        (None, None) => None,
+        (Some(username), Some(password)) => Some((username, password)),
+        _ => {
+            return Err(refused(
+                "it has one of `username` and `password`; a proxy takes both or none",
+            ));
+        }
+    };
+    Ok(Proxy {
+        address: address.as_str().to_owned(),
+        credentials,
+    })
 }
 
 /// Keys that other tools know, so that using one is never ignored.
@@ -185,6 +223,43 @@ mod tests {
             assert!(why.contains(says), "{why}");
             assert!(!why.contains("hunter2"), "{why}");
             assert!(why.contains("spec.source.git.secretRef"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_has_an_address_and_credentials_or_none() {
+        let proxy = |pairs: &[(&str, &str)]| proxy_from_secret(&data(pairs));
+        let open = proxy(&[("address", "http://p:3128")]).unwrap_or_else(|_| panic!("refused"));
+        assert!(open.address == "http://p:3128" && open.credentials.is_none());
+        let closed = [
+            ("address", "http://p"),
+            ("username", "u"),
+            ("password", "hunter2"),
+        ];
+        let closed = proxy(&closed).unwrap_or_else(|_| panic!("refused"));
+        assert!(
+            closed
+                .credentials
+                .is_some_and(|(_, password)| *password == "hunter2")
+        );
+        for (pairs, says) in [
+            (&[][..], "no `address`"),
+            (
+                &[("address", "http://p"), ("password", "hunter2")][..],
+                "both or none",
+            ),
+            (&[("address", "http://p\n")][..], "line break"),
+            (&[("address", "http://p"), ("ca.crt", "x")][..], "`ca.crt`"),
+        ] {
+            let Err(error) = proxy(pairs) else {
+                panic!("{pairs:?} is accepted")
+            };
+            let why = error.to_string();
+            assert!(
+                why.contains(says) && why.contains("spec.source.git.proxySecretRef"),
+                "{why}"
+            );
+            assert!(!why.contains("hunter2"), "{why}");
         }
     }
 

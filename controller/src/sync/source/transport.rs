@@ -42,11 +42,14 @@ struct Shared {
     handle: Handle,
     left: Mutex<u64>,
     timeout: Duration,
+    /// Host of the proxy.
+    via: Option<String>,
 }
 
 impl Exchange {
     pub(super) fn new(
         client: Client,
+        via: Option<String>,
         address: &Address,
         credentials: Option<&Credentials>,
         timeout: Duration,
@@ -64,6 +67,7 @@ impl Exchange {
                 handle: Handle::current(),
                 left: Mutex::new(byte_limit),
                 timeout,
+                via,
             }),
         })
     }
@@ -375,14 +379,14 @@ impl Shared {
     fn send(&self, url: &Url, request: RequestBuilder) -> Result<Response, SourceError> {
         let host = url.host_str().unwrap_or_default();
         self.wait(request.send())?
-            .map_err(|error| classify(host, &error))
+            .map_err(|error| classify(host, self.via.as_deref(), &error))
     }
 
     fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, SourceError> {
         let host = response.url().host_str().unwrap_or_default().to_owned();
         let chunk = self
             .wait(response.chunk())?
-            .map_err(|error| classify(&host, &error))?;
+            .map_err(|error| classify(&host, self.via.as_deref(), &error))?;
         if let Some(chunk) = &chunk {
             let mut left = lock(&self.left);
             *left = left
