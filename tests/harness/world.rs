@@ -270,6 +270,26 @@ impl World {
         .await
     }
 
+    /// Waits for an event in this namespace with this reason and these words in its message. An event is written
+    /// after what it tells of.
+    pub async fn wait_for_event(&self, reason: &str, words: &str) -> Result<()> {
+        let kind = Kind::of("v1", "Event");
+        let what = format!("an event {reason} about {words:?}");
+        until(&what, SOON, async || {
+            let events = self.cluster().list(&kind, Some(&self.namespace)).await?;
+            let told = events.iter().any(|event| {
+                let message = event["message"].as_str().unwrap_or_default();
+                event["reason"] == reason && message.contains(words)
+            });
+            Ok(if told {
+                Seen::Yes(())
+            } else {
+                Seen::NotYet(format!("{} other events", events.len()))
+            })
+        })
+        .await
+    }
+
     /// Waits until an object is gone.
     pub async fn wait_gone(&self, api_version: &str, kind: &str, name: &str) -> Result<()> {
         until(&format!("{kind} {name} to go"), SOON, async || {

@@ -5,9 +5,8 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tests::{
     canary,
-    wait::Seen,
     world::{
-        ACCOUNT, OURS, SOON, World,
+        ACCOUNT, OURS, World,
         condition::{check, message, reason},
     },
 };
@@ -362,20 +361,9 @@ async fn what_was_changed_by_hand_is_put_right(world: &World) -> Result<()> {
         .wait_condition("SealedSecret", "db", "Ready", "True", &[])
         .await?;
     world.wait_for_value("db", "password", &value).await?;
-    let kind = tests::cluster::Kind::of("v1", "Event");
-    tests::wait::until("an event that names it", SOON, async || {
-        let events = world.cluster().list(&kind, Some(&world.namespace)).await?;
-        let told = events.iter().any(|event| {
-            let note = event["message"].as_str().unwrap_or_default();
-            event["reason"] == "DriftCorrected" && note.contains("/deleted (deleted)")
-        });
-        Ok(if told {
-            Seen::Yes(())
-        } else {
-            Seen::NotYet(format!("{events:?}"))
-        })
-    })
-    .await
+    world
+        .wait_for_event("DriftCorrected", "/deleted (deleted)")
+        .await
 }
 
 /// A team moves what it applied by hand into Git, and drops a field on the way.
@@ -526,16 +514,7 @@ async fn deleting_a_sync_without_rights(world: &World) -> Result<()> {
         world.find("v1", "ConfigMap", "settings").await?.is_some(),
         "what may not be deleted any more to stay",
     )?;
-    let events = tests::cluster::Kind::of("v1", "Event");
-    let events = world
-        .cluster()
-        .list(&events, Some(&world.namespace))
-        .await?;
-    let told = events.iter().any(|event| {
-        let note = event["message"].as_str().unwrap_or_default();
-        event["reason"] == "Orphaned" && note.contains("settings")
-    });
-    check(told, &format!("an event that names it, not: {events:?}"))
+    world.wait_for_event("Orphaned", "settings").await
 }
 
 async fn deleting_the_namespace_is_not_held_up(world: &World) -> Result<()> {
