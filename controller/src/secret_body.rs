@@ -23,6 +23,9 @@ pub struct SecretBody<'a> {
     pub name: &'a str,
     /// Set when the Secret exists: an apply to another one of that name is refused by the server.
     pub uid: Option<&'a str>,
+    /// The resourceVersion that the Secret must have, if there is one: the server refuses to apply to
+    /// another (409). Where there is none, it is made whatever this says.
+    pub resource_version: Option<&'a str>,
     /// All labels, ours included.
     pub labels: &'a BTreeMap<String, String>,
     /// All annotations, ours included.
@@ -76,6 +79,9 @@ impl SecretBody<'_> {
         if let Some(uid) = self.uid {
             metadata["uid"] = uid.into();
         }
+        if let Some(version) = self.resource_version {
+            metadata["resourceVersion"] = version.into();
+        }
         let mut head = serde_json::json!({
             "apiVersion": "v1",
             "kind": "Secret",
@@ -122,6 +128,7 @@ mod tests {
             namespace: "payments",
             name: "db",
             uid: Some("u-1"),
+            resource_version: Some("7"),
             labels: &labels,
             annotations: &BTreeMap::new(),
             secret_type: Some("Opaque"),
@@ -134,7 +141,7 @@ mod tests {
             value,
             serde_json::json!({
                 "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "immutable": true,
-                "metadata": {"name": "db", "namespace": "payments", "uid": "u-1",
+                "metadata": {"name": "db", "namespace": "payments", "uid": "u-1", "resourceVersion": "7",
                              "labels": {"a\"b": "true"}, "annotations": {}},
                 "data": {"A": "b25l", "B.b": ""},
             })
@@ -149,6 +156,7 @@ mod tests {
             namespace: "n",
             name: "s",
             uid: None,
+            resource_version: None,
             labels: &BTreeMap::new(),
             annotations: &BTreeMap::new(),
             secret_type: None,

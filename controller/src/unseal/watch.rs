@@ -189,7 +189,20 @@ impl Context {
     }
 }
 
+/// Each look is a task of its own: the controller's own future polls all of its looks whenever one
+/// of them can go on, on one thread.
 async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Action, UnsealError> {
+    match tokio::spawn(look(guarded, context)).await {
+        Ok(looked) => looked,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(_cancelled) => Ok(Action::await_change()),
+        },
+    }
+}
+
+async fn look(guarded: Arc<Guarded>, context: Arc<Context>) -> Result<Action, UnsealError> {
     let cached = match &guarded.0 {
         Ok(sealed) => sealed,
         Err(invalid) => {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use crds::{SealedSecret, names, reasons::Reason};
+use crds::{OwnershipMode, SealedSecret, names, reasons::Reason};
 use http::{Request, header};
 use k8s_openapi::{api::core::v1::Secret, jiff::Timestamp};
 use kube::{
@@ -92,6 +92,10 @@ pub struct Written {
     pub drifted: Vec<String>,
 }
 
+/// A resourceVersion that no object has: etcd gives out later ones. An apply that carries it creates
+/// a Secret, or is refused (409) when there is one of that name, whoever made it. Without it, an
+/// apply would add our fields to a stranger's Secret: what conflicts with nothing needs no force.
+const OF_NO_OBJECT: &str = "1";
 /// Somebody else may write between our look and our write: look again, this often.
 const TRIES: usize = 5;
 
@@ -231,9 +235,15 @@ impl Unsealer {
     ) -> Result<(SecretFacts, Written), UnsealError> {
         let (namespace, name) = (unsealed.namespace(), unsealed.name());
         let same_spec_as_before = settled::was_applied(sealed);
+        let key = (namespace.to_owned(), name.to_owned());
+        let mut probably_absent = self.probably_absent(sealed, &key);
         let mut last_refusal = None;
         for _ in 0..TRIES {
-            let before = self.facts(namespace, name).await?;
+            let before = if std::mem::take(&mut probably_absent) {
+                None
+            } else {
+                self.facts(namespace, name).await?
+            };
             ownership::may_write(
                 namespace,
                 name,
@@ -260,7 +270,6 @@ impl Unsealer {
                     Vec::new()
                 },
             };
-            let key = (namespace.to_owned(), name.to_owned());
             self.0.index.learn(key, after.brief());
             return Ok((after, written));
         }
@@ -275,7 +284,16 @@ impl Unsealer {
         ))
     }
 
-    /// One apply; the inner error says that the Secret changed meanwhile and is to be looked at again.
+    /// Whether there is most likely no Secret of that name: the watch knows every one that carries
+    /// our label. The write itself makes sure of it, so the look before it can be spared.
+    fn probably_absent(&self, sealed: &SealedSecret, key: &Key) -> bool {
+        // Where somebody else's Secret is expected, it is not sent the values to find that out.
+        let adopts = sealed.spec.ownership.mode == OwnershipMode::Adopt;
+        !adopts && !status::was_failing(sealed) && self.0.index.of(key).is_none()
+    }
+
+    /// One apply to exactly the Secret that was looked at, or to none; the inner error says that it
+    /// is another by now and is to be looked at again.
     async fn apply(
         &self,
         unsealed: &Unsealed,
@@ -302,13 +320,14 @@ impl Unsealer {
             namespace,
             name,
             uid: before.map(|facts| facts.uid.as_str()),
+            resource_version: Some(before.map_or(OF_NO_OBJECT, |facts| &facts.resource_version)),
             labels: &settled::labels(sealed),
             annotations: &settled::annotations(sealed, &sealed_by.text()),
             secret_type: settled::secret_type(sealed),
             immutable: sealed.spec.template.immutable,
             data: &data,
         };
-        // Nobody's fields are taken by force from a Secret that appeared since we looked.
+        // By force only from the Secret that was looked at; a new one has nobody's fields.
         let force = before.is_some();
         let request = Request::patch(format!(
             "/api/v1/namespaces/{namespace}/secrets/{name}?fieldManager={}&force={force}&fieldValidation=Strict",
