@@ -85,9 +85,10 @@ impl Request {
         })
     }
 
-    /// Whether it wrote (or tried to).
+    /// Whether it wrote (or tried to). Reviews are questions that are asked by POST: who am I, what may I do.
     pub fn is_write(&self) -> bool {
-        !matches!(self.verb.as_str(), "get" | "list" | "watch")
+        let reads = matches!(self.verb.as_str(), "get" | "list" | "watch");
+        !reads && !self.resource.ends_with("reviews")
     }
 
     /// Whether it belongs to leader election.

@@ -163,6 +163,7 @@ impl Ground {
         let sealed = self.sealed_secrets();
         let secrets = self.secrets();
         until("all SealedSecrets to be unsealed", PATIENCE, async || {
+            self.world.controller.check_running()?;
             let ready = sealed
                 .list(&ListParams::default())
                 .await?

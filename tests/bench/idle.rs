@@ -60,6 +60,7 @@ pub async fn measure(size: &Size) -> Result<bool> {
     let before = world.git.counts();
     let time_before = ground.controller_time()?;
     tokio::time::sleep(Duration::from_secs(size.seconds)).await;
+    world.controller.check_running()?;
     let requests = audit.news()?;
     let after = world.git.counts();
     let processor_time = ground.controller_time()?.saturating_sub(time_before);

@@ -52,6 +52,7 @@ pub async fn measure(objects: usize) -> Result<bool> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     tokio::time::sleep(REST).await;
+    controller.check_running()?;
 
     let user = ground.user();
     let requests = audit.news()?;
