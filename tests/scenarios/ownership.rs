@@ -33,6 +33,10 @@ pub fn scenarios() -> Vec<Trial> {
             a_controlled_secret_is_refused_by_name,
         ),
         shared(
+            "ownership::a_strangers_secret_with_other_keys_gets_none_of_ours",
+            a_strangers_secret_gets_none_of_ours,
+        ),
+        shared(
             "ownership::what_was_in_the_way_goes_and_ours_comes",
             what_was_in_the_way_goes_and_ours_comes,
         ),
@@ -240,6 +244,24 @@ async fn a_controlled_secret_is_refused_by_name(world: &World) -> Result<()> {
     check(
         world.value("db", "password").await? == Some("theirs".to_owned()),
         "its value, too",
+    )
+}
+
+/// Nothing of it conflicts with what we would apply, so an apply without force would write.
+async fn a_strangers_secret_gets_none_of_ours(world: &World) -> Result<()> {
+    theirs(world, json!({"username": "theirs"}), false).await?;
+    let before = world.find("v1", "Secret", "db").await?;
+    ours(world, "{mode: Owned}").await?;
+    let refused = world
+        .wait_condition("SealedSecret", "db", "Ready", "False", &[])
+        .await?;
+    check(
+        reason(&refused, "Ready") == "NotOurs",
+        &format!("NotOurs, not: {}", refused["status"]),
+    )?;
+    check(
+        world.find("v1", "Secret", "db").await? == before,
+        "not a byte of the Secret to change, its resourceVersion included",
     )
 }
 
